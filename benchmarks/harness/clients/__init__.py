@@ -1,0 +1,1 @@
+"""The clients that the Python driver drives, one module a peer."""

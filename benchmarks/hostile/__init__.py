@@ -1,0 +1,1 @@
+"""Attacks and faults, measured on a broker that is a process of its own."""

@@ -1,0 +1,6 @@
+"""`python -m vestibule.client`: the same as `vestibule`."""
+
+from vestibule.client.cli import main
+
+
+main()

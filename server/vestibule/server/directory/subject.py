@@ -1,0 +1,353 @@
+"""Somebody at one epoch of the policy, and the decisions about them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from vestibule.protocol.actions import Need, Section
+from vestibule.protocol.names import Name
+from vestibule.protocol.patterns import Pattern
+from vestibule.protocol.permissions import GlobalPermission, PathPermission
+from vestibule.server.directory import assignments
+from vestibule.server.directory.closure import Closure, Said
+from vestibule.server.directory.compiled import CompiledRules
+from vestibule.server.directory.data import unpack
+from vestibule.server.directory.facts import Facts, Form
+from vestibule.server.directory.index import Index, PatternIndex, prefixes_of
+from vestibule.server.directory.model import User
+from vestibule.server.directory.paths import (
+    NAMED_SECTIONS,
+    Template,
+    Void,
+    has_template,
+)
+from vestibule.server.verdict import Allowed, Denied, Grant
+
+
+__all__ = ["Subject"]
+
+_REMEMBERED: Final = 1_024
+"""Verdicts kept for a subject: the names in use, at about 200 bytes each."""
+
+_SILENT: Final = Denied("no rule, assignment or global permission allows it")
+
+
+class _Sources:
+    """The indexes that have something to say about one need."""
+
+    __slots__ = ("_allows", "_prohibitions", "_said", "named")
+
+    def __init__(
+        self,
+        said: Said | None,
+        prohibitions: tuple[Index[Denied], ...],
+        allows: tuple[Index[Allowed], ...],
+        *,
+        named: bool,
+    ) -> None:
+        self._said: Final = said
+        self._prohibitions: Final = prohibitions
+        self._allows: Final = allows
+        self.named: Final = named
+        """Whether a path is matched without the broker's name in front too."""
+
+    def asked(self, closure: Closure) -> None:
+        """Count a question about a name."""
+        if self._said is not None:
+            self._said.asked(closure)
+
+    @property
+    def prohibitions(self) -> tuple[Index[Denied], ...]:
+        """Of the groups, then of the user."""
+        if self._said is None:
+            return self._prohibitions
+        return self._said.prohibitions + self._prohibitions
+
+    @property
+    def allows(self) -> tuple[Index[Allowed], ...]:
+        """Of the groups, then of the user and of filled templates."""
+        if self._said is None:
+            return self._allows
+        return self._said.allows + self._allows
+
+
+class Subject:
+    """A user or anonymous with its groups, under one policy.
+
+    `Policy.subject` makes it. Verdicts are remembered, by need and name; a new policy
+    has new subjects, so nothing remembered outlives its epoch.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_closure",
+        "_facts",
+        "_sources",
+        "_user",
+        "_verdicts",
+        "bound",
+        "groups",
+        "username",
+    )
+
+    def __init__(
+        self, facts: Facts, username: str, groups: frozenset[str] | None
+    ) -> None:
+        user = facts.model.user(username)
+        self.username: Final = username
+        self.bound: Final = groups is None
+        """Whether it follows the directory."""
+        self.groups: Final = _roles(facts, username, user) if groups is None else groups
+        """The groups it has itself, without what they include."""
+        self._facts: Final = facts
+        self._user: Final = user
+        self._closure: Final = facts.closure(self.groups)
+        self._sources: dict[Need, _Sources] = {}
+        self._verdicts: dict[tuple[Need, Name | Pattern], Allowed | Denied] = {}
+
+    @property
+    def effective_groups(self) -> frozenset[str]:
+        """Its groups and all that they include."""
+        return self._closure.names
+
+    @property
+    def global_permissions(self) -> frozenset[GlobalPermission]:
+        """The global permissions of all its effective groups."""
+        return self._closure.global_permissions
+
+    def decide(self, need: Need, name: Name) -> Allowed | Denied:
+        """Decide at a concrete name."""
+        verdict = self._verdicts.get((need, name))
+        if verdict is None:
+            verdict = self._decide(need, name)
+            self._remember(need, name, verdict)
+        return verdict
+
+    def decide_pattern(self, need: Need, pattern: Pattern) -> Allowed | Denied:
+        """Decide whether a subscription to a pattern is accepted.
+
+        It is if an allow overlaps it, or assignments grant it at its literal prefix,
+        and no single prohibition covers it. Each delivery is decided at its own name.
+        """
+        if pattern.literal:
+            return self.decide(need, Name(pattern.text))
+        verdict = self._verdicts.get((need, pattern))
+        if verdict is None:
+            verdict = self._decide_pattern(need, pattern)
+            self._remember(need, pattern, verdict)
+        return verdict
+
+    def forbids(self, need: Need, name: Name) -> Denied | None:
+        """Give the prohibition that stands at a concrete name, whatever else allows."""
+        return self._forbidden(self._sources_of(need), self._facts.forms(name))
+
+    def path_permissions(self, name: Name) -> frozenset[PathPermission]:
+        """Give what path assignments grant at a concrete name."""
+        return assignments.union(
+            self._closure.assigning, self._reach(*self._facts.forms(name)[0])
+        )
+
+    def same_rights(self, other: "Subject") -> bool:
+        """Whether what decides about both is the same, at whatever epochs.
+
+        False may also be said of two that differ in nothing that shows.
+        """
+        return self.inputs == other.inputs
+
+    @property
+    def inputs(self) -> tuple[object, ...]:
+        """All that what is decided here follows from, the need and name apart."""
+        user = self._user
+        own = user and (user.user_id, user.rules, user.application_data)
+        facts = self._facts.isolated, self._closure.groups
+        return self.username, self.bound, own, *facts
+
+    @property
+    def void(self) -> tuple[Void, ...]:
+        """The allowing templates that could not be filled for this subject."""
+        found: dict[Void, None] = {}
+        for holder in self._allowing():
+            for section, paths in holder.rules.items():
+                for path, entry in paths.items():
+                    if entry.allowed and has_template(path):
+                        template = Template(path, deep=entry.deep)
+                        for filled in self._fill(holder.holder, section, template):
+                            if isinstance(filled, Void):
+                                found[filled] = None
+        return tuple(found)
+
+    def _remember(
+        self, need: Need, name: Name | Pattern, verdict: Allowed | Denied
+    ) -> None:
+        if len(self._verdicts) >= _REMEMBERED:
+            self._verdicts.clear()
+        self._verdicts[need, name] = verdict
+
+    def _decide(self, need: Need, name: Name) -> Allowed | Denied:
+        sources = self._sources_of(need)
+        sources.asked(self._closure)
+        forms = self._facts.forms(name)
+        forbidden = self._forbidden(sources, forms)
+        if forbidden is not None:
+            return forbidden
+        for index in sources.allows:
+            for form, above in forms if sources.named else forms[:1]:
+                allowed = index.find(form, above)
+                if allowed is not None:
+                    return allowed
+        where = None
+        if need.path and self._closure.assigning:
+            self._closure.reached()
+            where = self._reach(*forms[0])
+            allowed = self._assigned_at(where, need)
+            if allowed is not None:
+                return allowed
+        allowed = self._globally(need)
+        if allowed is not None:
+            return allowed
+        if where is not None and where.isolated is not None:
+            return Denied(f"{_SILENT.reason}; {where.isolated} is isolated")
+        return _SILENT
+
+    def _assigned_at(self, where: assignments.Reach, need: Need) -> Allowed | None:
+        """Decide by what is assigned in reach of a place."""
+        closure = self._closure
+        if not where.places and not need.path <= closure.defaults:
+            return None
+        return assignments.granted(closure.assigning, where, need.path)
+
+    def _decide_pattern(self, need: Need, pattern: Pattern) -> Allowed | Denied:
+        sources = self._sources_of(need)
+        forms = [pattern]
+        if sources.named:
+            forms.extend(self._facts.below_broker(pattern))
+        # Behind the broker's name a pattern is covered only if it says the name.
+        says_name = pattern.segments[0] == self._facts.broker_name
+        for prohibiting in sources.prohibitions:
+            for form in forms if says_name else forms[:1]:
+                forbidden = prohibiting.covering(form)
+                if forbidden is not None:
+                    return forbidden
+        for allowing in sources.allows:
+            for form in forms:
+                allowed = allowing.overlapping(form)
+                if allowed is not None:
+                    return allowed
+        for decided in (self._assigned(need, pattern), self._globally(need)):
+            if decided is not None:
+                return decided
+        return _SILENT
+
+    def _assigned(self, need: Need, pattern: Pattern) -> Allowed | None:
+        """Decide a pattern by what is assigned where it begins to vary."""
+        if not need.path:
+            return None
+        prefix = "/".join(pattern.literal_prefix)
+        if not prefix:
+            return assignments.granted_by_default(self._closure.assigning, need.path)
+        return self._assigned_at(self._reach(prefix, prefixes_of(prefix)), need)
+
+    def _globally(self, need: Need) -> Allowed | None:
+        if not need.globally or not need.globally <= self._closure.global_permissions:
+            return None
+        permission = min(need.globally)
+        for one in self._closure.groups:
+            if permission in one.group.global_permissions:
+                grant = Grant(one.holder, "global", "", permission, authorized=True)
+                return Allowed(f"allowed by {permission} of {one.holder}", grant)
+        return None
+
+    def _reach(self, text: str, above: Sequence[str]) -> assignments.Reach:
+        return assignments.reach(
+            text, above, self._facts.isolated, self._closure.assigned
+        )
+
+    @staticmethod
+    def _forbidden(sources: _Sources, forms: tuple[Form, ...]) -> Denied | None:
+        for index in sources.prohibitions:
+            for form, above in forms if sources.named else forms[:1]:
+                forbidden = index.find(form, above)
+                if forbidden is not None:
+                    return forbidden
+        return None
+
+    def _sources_of(self, need: Need) -> _Sources:
+        sources = self._sources.get(need)
+        if sources is None:
+            sources = self._sources[need] = self._find_sources(need)
+        return sources
+
+    def _find_sources(self, need: Need) -> _Sources:
+        section, verb = need.section, need.verb
+        if section is None or verb is None:
+            return _Sources(None, (), (), named=False)
+        said = self._closure.said(section, verb)
+        prohibitions: list[Index[Denied]] = []
+        allows: list[Index[Allowed]] = []
+        templates = list(said.templates)
+        own = self._own_rules()
+        table = None if own is None else own.table(section, verb)
+        if own is not None and table is not None:
+            if table.prohibitions is not None:
+                prohibitions.append(table.prohibitions)
+            if self.bound and table.allows is not None:
+                allows.append(table.allows)
+            if self.bound:
+                templates.extend((own.holder, *one) for one in table.templates)
+        if templates:
+            allows.append(PatternIndex(self._filled(section, templates)))
+        named = section in NAMED_SECTIONS
+        return _Sources(said, tuple(prohibitions), tuple(allows), named=named)
+
+    def _own_rules(self) -> CompiledRules | None:
+        """Give the user's own rules, if it has any."""
+        if self._user is None or not self._user.rules:
+            return None
+        return CompiledRules(self._user.holder, self._user.rules)
+
+    def _allowing(self) -> Iterator[CompiledRules]:
+        """Give the holders whose allows count."""
+        own = self._own_rules()
+        if self.bound and own is not None:
+            yield own
+        yield from self._closure.groups
+
+    def _filled(
+        self, section: Section, templates: Iterable[tuple[str, Template, Allowed]]
+    ) -> Iterator[tuple[Pattern, Allowed]]:
+        for holder, template, verdict in templates:
+            for filled in self._fill(holder, section, template):
+                if isinstance(filled, Pattern):
+                    yield filled, verdict
+                elif self._facts.on_void is not None:
+                    self._facts.on_void(self.username, filled)
+
+    def _fill(
+        self, holder: str, section: Section, template: Template
+    ) -> Iterator[Pattern | Void]:
+        """Give the patterns of a template for this subject, and why others are none."""
+        problems: list[str] = []
+        for pattern in template.fill(self._values(), problems.append):
+            if self._facts.widens(section, template, pattern):
+                problems.append("would reach a component of the broker's own")
+            else:
+                yield pattern
+        for problem in problems:
+            yield Void(holder, section, template.path, problem)
+
+    def _values(self) -> dict[str, Any]:
+        """Give what templates are filled with: the administrator's data only."""
+        if not self.bound or self._user is None:
+            return {"username": self.username}
+        return {
+            "username": self._user.username,
+            "user_id": self._user.user_id,
+            "application_data": unpack(self._user.application_data),
+        }
+
+
+def _roles(facts: Facts, username: str, user: User | None) -> frozenset[str]:
+    """Give the groups of a session that follows the directory."""
+    model = facts.model
+    if not username:
+        return model.anonymous_roles
+    return model.named_roles if user is None else model.named_roles | user.groups

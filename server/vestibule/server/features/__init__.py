@@ -1,0 +1,1 @@
+"""What travels behind the gate: one module a feature, independent of one another."""

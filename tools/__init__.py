@@ -1,0 +1,1 @@
+"""What the repository itself needs: it writes the generated documents."""
