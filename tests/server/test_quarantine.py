@@ -250,6 +250,21 @@ async def test_r76_a_locked_name_is_refused_before_the_handler_is_asked() -> Non
         await other.login(RIGHT)
 
 
+async def test_all_spellings_of_a_user_are_counted_as_one() -> None:
+    lockout = {"attempts": 2}
+    async with memory_broker(
+        usernames_case_insensitive=True, lockout=lockout
+    ) as broker:
+        admin = await broker.admin()
+        user = {"username": "lisa", "password": "right"}
+        await admin.component("vestibule/security/upsert_user", user)
+        for name in ("Lisa", "LISA"):
+            wrong = {"username": name, "password": "wrong"}
+            await refused(await broker.connect(), wrong)
+        refusal = await refused(await broker.connect(), user)
+        assert refusal.code == "ACCOUNT_LOCKED"
+
+
 async def test_an_address_that_has_failed_too_often_is_turned_away() -> None:
     clock = ManualClock()
     quarantine = {"max_failures_per_address": 2}

@@ -87,7 +87,7 @@ class Quarantine:
                 "not a login",
                 bye=CloseCode.INVALID_AUTH_MSG,
             )
-        name = _account(auth_data)
+        name = self._counted_as(_account(auth_data))
         turnstile = self._door.turnstile
         while (refused := self._refused_before(name)) is None:
             full = self._full(name)
@@ -160,6 +160,11 @@ class Quarantine:
         self._door.addresses.failed(address)
         if name is not None:
             self._door.lockout.failed(name, address)
+
+    def _counted_as(self, name: str | None) -> str | None:
+        """Give the name that failures count under: one for all spellings of a user."""
+        user = None if name is None else self._door.directory.user(name)
+        return name if user is None else user.username
 
     def _turn(
         self, refusal: Refusal, name: str | None, *, bye: CloseCode | None = None
