@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from harness import machine
-from hostile import core, logins, revoking, strangers
+from hostile import changing, core, logins, revoking, strangers
 from hostile.ground import Finding, Ground
 
 
@@ -30,6 +30,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "L2": logins.l2,
     "L3": logins.l3,
     "P1": revoking.p1,
+    "P2": changing.p2,
 }
 
 

@@ -1,12 +1,16 @@
 """Sessions without a connection: links that note what they are told, short policies."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 from vestibule.protocol.actions import Section
 from vestibule.protocol.errors import CloseCode, EndReason
+from vestibule.server.admissions import Admission
 from vestibule.server.directory.model import Entry, Group, Model
 from vestibule.server.directory.policy import Policy
+from vestibule.server.directory.roles import BOUND, Roles
+from vestibule.server.handler import ConnectionData, Headers
 from vestibule.server.session import Session
 
 
@@ -17,6 +21,7 @@ class NotingLink:
         self.said: list[bytes] = []
         self.ended: EndReason | None = None
         self.failed = False
+        self.over = asyncio.Event()
         self.session: Session | None = None
 
     def put(self, message: bytes) -> None:
@@ -34,6 +39,7 @@ class NotingLink:
         discard: bool = False,
     ) -> None:
         self.ended = reason
+        self.over.set()
         if self.session is not None:
             self.session.ended = True
 
@@ -63,18 +69,20 @@ def session(
 ) -> tuple[Session, NotingLink]:
     """Give a session of group `G`, and its link."""
     link = NotingLink()
-    made = Session(
-        f"{number:032x}",
+    groups = facts.pop("groups", ("G",))
+    admission = Admission(
         username,
-        groups=facts.pop("groups", ("G",)),
+        "handler",
+        BOUND if groups is None else Roles.fixed(groups),
+        server_data=facts.pop("server_data", None),
+    )
+    made = Session(
+        ConnectionData("192.0.2.1", Headers(), f"{number:032x}"),
+        admission,
         policy=decided_by,
         link=link,
-        remote_address="192.0.2.1",
-        authenticator="handler",
-        client_data=None,
-        server_data=facts.pop("server_data", None),
-        properties={},
         connected_at=0.0,
+        **facts,
     )
     link.session = made
     return made, link

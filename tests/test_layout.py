@@ -24,16 +24,30 @@ MAX_LINES = 420
 THROUGH = {
     "tests/protocol/test_responder.py": "lifecycle",
     # What the broker is put together from, and what its parts are told.
-    "tests/server/test_broker.py": "assembly limits revocation service",
+    "tests/server/test_broker.py": "assembly following ground limits login_assembly revocation service",
+    "tests/server/test_quarantine.py": "login_desk",
+    "tests/server/test_gate.py": "rights",
+    "tests/server/test_tokens.py": "token_logins",
     # A peer is the other half of a broker in memory.
     "tests/server/testing/test_memory.py": "peer",
     "tests/server/directory/test_cases.py": """
         accounts arguments directory engine errors facts listing reading questions
-        shapes
+        shapes writing
     """,
-    "tests/server/directory/test_policy.py": "assignments closure compiled subject",
-    "tests/server/directory/test_stateful.py": "draft",
-    "tests/server/directory/test_storage.py": "bootstrap opening rows store",
+    "tests/server/directory/test_policy.py": """
+        assignments closure compiled holders subject
+    """,
+    "tests/server/directory/test_questions.py": "asking evidence prospects supposing",
+    # What sessions are told, and what is asked about what they hold.
+    "tests/server/test_announcing.py": "attachments holdings",
+    "tests/server/directory/script/test_applying.py": "secrets",
+    "tests/server/directory/script/test_parser.py": "arguments grammar reports",
+    "tests/server/directory/test_scripts.py": "stores",
+    "tests/server/directory/test_stateful.py": "draft transition",
+    "tests/server/directory/test_document.py": "described",
+    "tests/server/directory/test_importing.py": "transfer",
+    "tests/server/trail/test_writer.py": "retention trail",
+    "tests/server/directory/test_storage.py": "bootstrap loaded opening rows store",
 }
 """Modules that are tested through what stands in front of them, and where."""
 

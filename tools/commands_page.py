@@ -52,15 +52,19 @@ options in your shell.
 def commands() -> list[tuple[str, Any]]:
     """Give every command with its whole name, groups taken apart."""
     # The broker's own join by an entry point; here they come whether it is installed.
-    own = typer.main.get_group(broker).commands
-    joined = {**own, **typer.main.get_group(app).commands}
-    found: list[tuple[str, Any]] = []
-    for name, command in sorted(joined.items()):
+    joined = {**_taken_apart(broker), **_taken_apart(app)}
+    return sorted(joined.items())
+
+
+def _taken_apart(part: typer.Typer) -> dict[str, Any]:
+    """Give the commands of one part, those of groups with the group's name before."""
+    found: dict[str, Any] = {}
+    for name, command in typer.main.get_group(part).commands.items():
         below = getattr(command, "commands", None)
         if below is None:
-            found.append((name, command))
+            found[name] = command
         else:
-            found += [(f"{name} {inner}", below[inner]) for inner in sorted(below)]
+            found |= {f"{name} {inner}": below[inner] for inner in below}
     return found
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from tools.commands_page import commands_page
+from tools.directory_page import directory_page
+from tools.scripts_page import stores_page
 from vestibule.protocol.phases import render_states
 from vestibule.server.config_page import configuration_page, example_file
 
@@ -18,9 +20,11 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "config.example.yaml": example_file,
     "docs/commands.md": commands_page,
     "docs/configuration.md": configuration_page,
+    "docs/directory.md": directory_page,
     "docs/states.md": render_states,
+    "docs/stores.md": stores_page,
 }
-"""What is generated, and by what."""
+"""What is generated, and by what; of `docs/stores.md` a table only."""
 
 
 def stale() -> list[str]:

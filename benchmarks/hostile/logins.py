@@ -1,20 +1,20 @@
-"""L2 and L3: what a refused login takes, and what a flood of them costs the others."""
+"""What a refused login takes (L2), and what many at once cost the others (L3)."""
 
 import asyncio
 import statistics
 import time
-from contextlib import suppress
-from typing import Any
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Self
 
 from hostile.ground import SOURCES, Finding, Ground, Server
 from hostile.witness import watching
-from vestibule.client import LoginRefused, connect
+from vestibule.client import LoginRefused, connect, open_session
 from vestibule.protocol.crypto import parse_server_key
 from vestibule.server.config_limits import MEMLIMIT_FLOOR, Passwords
 from vestibule.server.testing import PeerClosed, RawPeer, RequestRefused
 
 
-__all__ = ["l2", "l3"]
+__all__ = ["crowd", "l2", "l3"]
 
 ATTEMPTS = 3
 """Logins of a connection."""
@@ -23,6 +23,7 @@ MANY = 1_000_000
 PUBLIC_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 KINDS = ("lisa", "nobody", "disabled", "passwordless")
 MIB = 2**20
+SAMPLE_SECONDS = 0.02
 
 
 async def refused_in(server: Server, name: str) -> list[float]:
@@ -124,4 +125,62 @@ async def l3(ground: Ground) -> list[Finding]:
         Finding("memory grown", grown, "MiB", allowed),
         *witness.findings(p99_ms=25),
         *(Finding(f"logins: {what}", n, "logins", None) for what, n in counts.items()),
+    ]
+
+
+class Sampled:
+    """Looks at a server's memory again and again during a block."""
+
+    def __init__(self, server: Server) -> None:
+        self.most = 0.0
+        self._server = server
+        self._tasks = asyncio.TaskGroup()
+        self._over = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._tasks.create_task(self._look())
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._over.set()
+        await self._tasks.__aexit__(None, None, None)
+
+    async def _look(self) -> None:
+        while not self._over.is_set():
+            self.most = max(self.most, self._server.rss())
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+
+async def crowd(ground: Ground) -> list[Finding]:
+    """Log 200 users in at once, by their right passwords, while a witness works."""
+    number, defaults = ground.amount(200, 20), Passwords()
+    async with ground.broker(passwords={"queue": number}) as server:
+        async with server.admin() as admin:
+            logins = [await server.add_user(admin, f"u{at}") for at in range(number)]
+        before, waiting = server.rss(), set(range(number))
+
+        async def log_in(at: int) -> None:
+            with suppress(LoginRefused):
+                await stack.enter_async_context(
+                    open_session(
+                        server.url, logins[at], server_key=server.key, reconnect=None
+                    )
+                )
+                waiting.discard(at)
+
+        async with (
+            watching(server) as witness,
+            AsyncExitStack() as stack,
+            Sampled(server) as sampled,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for at in range(number):
+                tasks.create_task(log_in(at))
+        grown = sampled.most - before
+    allowed = defaults.workers * defaults.memlimit / MIB + 64
+    return [
+        Finding("logins that failed", len(waiting), "logins", 0),
+        Finding("memory grown", grown, "MiB", allowed),
+        *witness.findings(p99_ms=20),
     ]

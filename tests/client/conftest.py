@@ -1,12 +1,16 @@
 """What every test of the client has: a fake broker, and no forgotten failure."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from client.fake_broker import FakeBroker
+from client.shell import FakeSession, Opened, Shell
+from vestibule import client
+from vestibule.client import cli_joining
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +29,26 @@ async def nothing_is_forgotten() -> AsyncIterator[None]:
 @pytest.fixture
 async def broker() -> FakeBroker:
     return FakeBroker()
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    for name in ("URL", "SERVER_KEY", "KNOWN_BROKERS", "USERNAME", "PASSWORD"):
+        monkeypatch.delenv(f"VESTIBULE_{name}", raising=False)
+    made = Shell(FakeSession(), [])
+
+    @asynccontextmanager
+    async def open_session(
+        url: str, auth_data: dict[str, Any], **options: Any
+    ) -> AsyncIterator[FakeSession]:
+        made.opened.append(Opened(url, auth_data, options))
+        if isinstance(
+            made.session.answer, client.LoginRefused | client.HandshakeFailed
+        ):
+            raise made.session.answer
+        yield made.session
+
+    monkeypatch.setattr(client, "open_session", open_session)
+    cli_joining.others.cache_clear()
+    yield made
+    cli_joining.others.cache_clear()

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from nacl.bindings import randombytes
+
 from client.fake_features import FakeFeatures
 from vestibule.client.entering import Connecting, OpeningSession
 from vestibule.client.errors import HandshakeFailed
@@ -20,6 +22,8 @@ from vestibule.protocol.errors import CloseCode, EndReason
 from vestibule.protocol.limits import WireLimits
 from vestibule.protocol.messages import Message
 from vestibule.protocol.responder import Responder
+from vestibule.protocol.scram import ScramExchange, canonical_password, password_keys
+from vestibule.protocol.signatures import key_login, ticket_login, verifies
 
 
 LISA = {"username": "lisa", "password": "sesame"}
@@ -96,7 +100,9 @@ class FakeConnection:
         )
         self.username = ""
         self.admitted = False
+        self.resume_key: bytes | None = None
         self.logins: list[dict[str, Any]] = []
+        self.schemes: list[str] = []
         self.requests: list[Message] = []
         self.bye: events.ByeReceived | None = None
         self.end: events.Ended | None = None
@@ -119,7 +125,10 @@ class FakeConnection:
             match event:
                 case events.LoginReceived():
                     self.logins.append(event.fields)
+                    self.schemes.append(event.scheme)
                     self._take(self.broker.answer_login(self, event))
+                case events.LoginProofReceived():
+                    self._take(self.broker.answer_proof(self, event))
                 case events.Received():
                     for message in event.messages:
                         if isinstance(message, events.Malformed):
@@ -164,6 +173,55 @@ class FakeConnection:
         self.transport.lose(close_code)
 
 
+def _signed(connection: FakeConnection, scheme: str, fields: dict[str, Any]) -> bool:
+    exporter = connection.core.exporter or b""
+    if scheme == "key":
+        key = fields["public_key"]
+        signed = key_login(exporter, fields["username"])
+    else:
+        key = connection.broker.resume_key
+        signed = ticket_login(exporter, fields["ticket"])
+    return verifies(key, signed, fields["signature"])
+
+
+class FakeScram:
+    """Challenges whoever logs in by SCRAM, as a broker that knows lisa's password."""
+
+    def __init__(self) -> None:
+        self.cost = {"opslimit": 1, "memlimit": 19 * 1024 * 1024}
+        self.salt = b"s" * 16
+        self.challenges = 0
+        self.admit_at_once = False
+        self.sign: Callable[[bytes], bytes | None] = bytes
+        """What becomes of the broker's own proof."""
+        self.answer: dict[str, Any] = {}
+
+    def challenge(
+        self, connection: FakeConnection, login: events.LoginReceived
+    ) -> Sequence[events.Event]:
+        if self.admit_at_once:
+            return connection.broker.admit(connection, "lisa", None)
+        self.challenges += 1
+        fields: dict[str, Any] = {"server_nonce": b"n" * 32, "salt": self.salt}
+        fields |= self.cost
+        self.exchange = ScramExchange(
+            username=login.fields["username"],
+            client_nonce=login.fields["client_nonce"],
+            exporter=connection.core.exporter or b"",
+            **fields,
+        )
+        return connection.core.challenge(fields, asyncio.get_running_loop().time())
+
+    def proved(
+        self, connection: FakeConnection, proof: events.LoginProofReceived
+    ) -> bool:
+        password = canonical_password(connection.broker.users["lisa"])
+        keys = password_keys(password, self.salt, **self.cost)
+        signature = self.sign(self.exchange.server_signature(keys.server_key))
+        self.answer = {} if signature is None else {"server_signature": signature}
+        return self.exchange.proves(proof.fields["proof"], keys.stored_key)
+
+
 class FakeBroker:
     """Admits lisa and whoever else is in `users`; see `FakeFeatures` for the rest."""
 
@@ -188,6 +246,11 @@ class FakeBroker:
         self.dialled = 0
         self.targets: list[Target] = []
         self.silent_logins = False
+        self.resume_key = b""
+        self.ticket: bytes | None = None
+        """Given to whoever asks for one; a login by it is accepted once."""
+        self.refuse_tickets: str | None = None
+        self.scram = FakeScram()
         self.server_keys: list[bytes] | None = None
         self.arrived = asyncio.Event()
 
@@ -228,15 +291,56 @@ class FakeBroker:
         now = asyncio.get_running_loop().time()
         if self.silent_logins:
             return ()
-        if login.scheme != "plain":
-            return connection.core.refuse("SCHEME_NOT_AVAILABLE", "not here", {}, now)
-        data = login.fields["auth_data"]
-        username = data.get("username")
-        if self.users.get(username) != data.get("password"):
+        refused = "INVALID_AUTH_DATA"
+        match login.scheme:
+            case "plain":
+                data = login.fields["auth_data"]
+                username = data.get("username")
+                good = self.users.get(username) == data.get("password")
+            case "key":
+                username = login.fields["username"]
+                good = _signed(connection, "key", login.fields)
+            case "ticket":
+                username = "lisa"
+                good = self._takes_ticket(connection, login.fields)
+                refused = self.refuse_tickets or refused
+            case "scram":
+                return self.scram.challenge(connection, login)
+            case _:
+                good, refused, username = False, "SCHEME_NOT_AVAILABLE", ""
+        if not good:
+            return connection.core.refuse(refused, "invalid credentials", {}, now)
+        return self.admit(connection, username, login.fields.get("resume_key"))
+
+    def _takes_ticket(self, connection: FakeConnection, fields: dict[str, Any]) -> bool:
+        if self.refuse_tickets or fields["ticket"] != self.ticket:
+            return False
+        return _signed(connection, "ticket", fields)
+
+    def answer_proof(
+        self, connection: FakeConnection, proof: events.LoginProofReceived
+    ) -> Sequence[events.Event]:
+        now = asyncio.get_running_loop().time()
+        if not self.scram.proved(connection, proof):
             return connection.core.refuse(
                 "INVALID_AUTH_DATA", "invalid credentials", {}, now
             )
+        return self.admit(connection, "lisa", None, **self.scram.answer)
+
+    def admit(
+        self,
+        connection: FakeConnection,
+        username: str,
+        resume_key: bytes | None,
+        **more: Any,
+    ) -> Sequence[events.Event]:
+        now = asyncio.get_running_loop().time()
         connection.username = username
+        connection.resume_key = resume_key
+        if self.ticket is not None and resume_key is not None:
+            self.ticket = randombytes(32)
+            more |= {"ticket": self.ticket, "ticket_ttl_ms": 60_000}
+            self.resume_key = resume_key
         connection.admitted = True
         keys = self.server_keys or [key.public for key in self.identities]
         return connection.core.admit(
@@ -246,6 +350,7 @@ class FakeBroker:
                 "token": None,
                 "insecure": [] if self.encrypted else ["encryption_off"],
                 "broker": "hub",
+                **more,
             },
             keys if self.encrypted else [],
             now,
@@ -275,6 +380,7 @@ class FakeBroker:
         self,
         auth_data: Any = LISA,
         *,
+        scram: bool = False,
         plain_on_first_use: bool = False,
         **options: Any,
     ) -> OpeningSession:
@@ -282,7 +388,7 @@ class FakeBroker:
         return OpeningSession(
             self.connect(**options),
             auth_data,
-            scram=False,
+            scram=scram,
             plain_on_first_use=plain_on_first_use,
         )
 

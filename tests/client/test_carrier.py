@@ -10,7 +10,7 @@ from client.fake_broker import LISA, URL, FakeBroker, turns
 from vestibule.client.carrier import Carrier, CarrierEnded, End
 from vestibule.client.endpoint import Endpoint
 from vestibule.client.errors import HandshakeFailed
-from vestibule.client.login import Accepted, Login
+from vestibule.client.login import Accepted, PlainLogin
 from vestibule.client.transport import Target
 from vestibule.client.trust import Trust
 from vestibule.protocol.errors import CloseCode, EndReason
@@ -48,13 +48,13 @@ async def test_it_is_dialled_shaken_hands_on_logged_in_on_and_ended(
     await carrier.open(broker.dial, TARGET)
     assert carrier.session_id == broker.connection.session_id
     assert carrier.server_key == broker.identities[0].public
-    accepted = await carrier.login(Login(LISA, scram=False))
+    accepted = await carrier.login(PlainLogin(LISA))
     assert accepted.broker == "hub"
     assert carrier.server_keys == (broker.identities[0].public,)
     await carrier.close()
     assert owner.told == ["lisa", End(EndReason.CLIENT)]
     with pytest.raises(CarrierEnded):
-        await carrier.login(Login(LISA, scram=False))
+        await carrier.login(PlainLogin(LISA))
 
 
 async def test_an_end_tells_whether_and_when_to_come_back(broker: FakeBroker) -> None:
@@ -93,7 +93,7 @@ async def test_a_close_that_is_cancelled_drops_the_connection(
 ) -> None:
     carrier = carrier_to(broker, Owner())
     await carrier.open(broker.dial, TARGET)
-    await carrier.login(Login(LISA, scram=False))
+    await carrier.login(PlainLogin(LISA))
     broker.to_broker = lambda _: ()
     closing = asyncio.ensure_future(carrier.close())
     await turns()

@@ -1,125 +1,15 @@
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner, Result
 
+from client.shell import FakeEvent, FakeSubscription, Shell
 from vestibule import client
-from vestibule.client import cli, cli_app, cli_output
-
-
-@dataclass
-class FakeSubscription:
-    """Yields what it was given, once."""
-
-    events: list[Any]
-    refused: dict[str, Exception] = field(default_factory=dict)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_problem: object) -> None:
-        return None
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        for event in self.events:
-            yield event
-
-
-@dataclass
-class FakeEvent:
-    name: str
-    data: Any
-
-
-class FakeSession:
-    """Answers every call with what the test put in, and notes what was asked."""
-
-    username = "lisa"
-    session_id = "5e55"
-    insecure = ("lockout_off",)
-
-    def __init__(self) -> None:
-        self.answer: Any = None
-        self.asked: list[tuple[Any, ...]] = []
-        self.subscription = FakeSubscription([])
-        self.events = self
-        self.rpc = self
-        self.exchange = self
-        self.security = self
-
-    def _note(self, *asked: Any) -> Any:
-        self.asked.append(asked)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-    async def publish(self, name: str, data: Any) -> None:
-        self._note("publish", name, data)
-
-    async def call(self, name: str, data: Any, **options: Any) -> Any:
-        return self._note("call", name, data, options["timeout"])
-
-    def subscribe(self, *patterns: str) -> FakeSubscription:
-        self._note("subscribe", *patterns)
-        return self.subscription
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        async def ask(*arguments: Any, **options: Any) -> Any:
-            return self._note(method, *arguments, *([options] if options else []))
-
-        return ask
-
-
-@dataclass
-class Opened:
-    """How the command opened its session."""
-
-    url: str
-    credentials: dict[str, Any]
-    options: dict[str, Any]
-
-
-@dataclass
-class Shell:
-    """Runs commands against a fake session."""
-
-    session: FakeSession
-    opened: list[Opened]
-
-    def __call__(self, *arguments: str, typed: str = "", **variables: str) -> Result:
-        environment = {"COLUMNS": "200", "NO_COLOR": "1", **variables}
-        return CliRunner().invoke(
-            cli_app.app, list(arguments), input=typed, env=environment
-        )
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
-    for name in ("URL", "SERVER_KEY", "KNOWN_BROKERS", "USERNAME", "PASSWORD"):
-        monkeypatch.delenv(f"VESTIBULE_{name}", raising=False)
-    made = Shell(FakeSession(), [])
-
-    @asynccontextmanager
-    async def open_session(
-        url: str, auth_data: dict[str, Any], **options: Any
-    ) -> AsyncIterator[FakeSession]:
-        made.opened.append(Opened(url, auth_data, options))
-        if isinstance(
-            made.session.answer, client.LoginRefused | client.HandshakeFailed
-        ):
-            raise made.session.answer
-        yield made.session
-
-    monkeypatch.setattr(client, "open_session", open_session)
-    return made
+from vestibule.client import cli, cli_app, cli_joining, cli_output
 
 
 # Where, and as whom
@@ -556,7 +446,7 @@ def test_other_parts_add_commands_and_replace_none(
             loaded.append("once")
             return more
 
-    monkeypatch.setattr(cli_app, "entry_points", lambda **_: [Entry()])
+    monkeypatch.setattr(cli_joining, "entry_points", lambda **_: [Entry()])
     assert shell("publish", "x").stdout == ""
     assert loaded == []
     assert shell("serve").stdout == "served\n"
@@ -568,7 +458,7 @@ def test_a_broker_that_is_not_installed_is_named(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = EntryPoint("server", "vestibule_is_not_there:commands", "g")
-    monkeypatch.setattr(cli_app, "entry_points", lambda **_: [entry])
+    monkeypatch.setattr(cli_joining, "entry_points", lambda **_: [entry])
     result = shell("serve")
     assert result.exit_code == 1
     assert "vestibule[server]" in result.stderr
@@ -579,7 +469,7 @@ def test_a_broker_that_is_broken_is_not_taken_for_one_that_is_missing(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = EntryPoint("server", "vestibule.client.not_there:commands", "g")
-    monkeypatch.setattr(cli_app, "entry_points", lambda **_: [entry])
+    monkeypatch.setattr(cli_joining, "entry_points", lambda **_: [entry])
     assert isinstance(shell("serve").exception, ModuleNotFoundError)
 
 
@@ -587,7 +477,11 @@ def test_a_broker_that_is_broken_is_not_taken_for_one_that_is_missing(
     ("typed", "position", "offered"),
     [
         ("vestibule pub", "1", "publish"),
-        ("vestibule user ", "2", "list\nget\nadd\nupdate\ndelete"),
+        (
+            "vestibule user ",
+            "2",
+            "list\nget\nadd\nupdate\ndelete\nnew-key\nenrol-key\nunlock",
+        ),
     ],
 )
 def test_shells_complete_commands(

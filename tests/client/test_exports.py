@@ -6,17 +6,30 @@ import vestibule.client
 
 
 PUBLIC = (
+    "authentication",
+    "changes",
     "client",
     "connection",
     "errors",
     "given_call",
     "provision",
     "reconnect",
+    "registration",
+    "script_builders",
+    "security",
+    "security_views",
     "session",
     "state",
     "subscription",
 )
-OF_THE_PROTOCOL = {"Action", "Topic"}
+OF_THE_PROTOCOL = {
+    "Action",
+    "GlobalPermission",
+    "PathPermission",
+    "Topic",
+    "roles_to_string",
+    "string_to_roles",
+}
 
 
 def test_package_exports_what_its_modules_export() -> None:

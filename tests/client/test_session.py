@@ -36,7 +36,7 @@ async def test_a_session_may_be_used_from_many_tasks(broker: FakeBroker) -> None
         assert seen == set(range(50))
 
 
-@pytest.mark.parametrize("name", ["records", "presence", "web", "security"])
+@pytest.mark.parametrize("name", ["records", "presence", "web"])
 async def test_what_this_version_has_not_is_no_attribute(
     broker: FakeBroker, name: str
 ) -> None:

@@ -13,7 +13,7 @@ from websockets.typing import Subprotocol
 
 from journeys.conftest import raw_peer
 from vestibule.protocol.crypto import IdentityKey
-from vestibule.protocol.events import LoginReceived
+from vestibule.protocol.events import Event, LoginProofReceived, LoginReceived
 from vestibule.protocol.limits import WireLimits
 from vestibule.protocol.responder import Responder
 from vestibule.server import Broker
@@ -126,6 +126,7 @@ class Impostor:
         self.url = ""
         self.logins: list[LoginReceived] = []
         self.admitted = False
+        self.refusals: list[str] = []
         self._broker = broker
         self._identity = IdentityKey.generate()
 
@@ -136,19 +137,32 @@ class Impostor:
             async for message in client:
                 assert isinstance(message, bytes)
                 for event in core.receive(message, now()):
-                    if isinstance(event, LoginReceived):
-                        self.logins.append(event)
-                        await self._pass_on(event)
-                        core.refuse("INVALID_AUTH_DATA", "got it", {}, now())
+                    await self._heard(core, event, now())
                 for box in core.outgoing(now()):
                     await client.send(box)
 
-    async def _pass_on(self, login: LoginReceived) -> None:
-        peer = await raw_peer(self._broker)
-        with suppress(RequestRefused):
-            await peer.login(login.fields["auth_data"])
+    async def _heard(self, core: Responder, event: Event, now: float) -> None:
+        """Pass a login, or the proof of one, on to the broker."""
+        match event:
+            case LoginReceived():
+                self.logins.append(event)
+                self._peer = await raw_peer(self._broker)
+                answer = self._peer.present(event.scheme, event.fields)
+            case LoginProofReceived():
+                answer = self._peer.prove(event.fields)
+            case _:
+                return
+        try:
+            fields = await answer
+        except RequestRefused as refused:
+            self.refusals.append(refused.code)
+        else:
+            if "server_nonce" in fields:
+                core.challenge(fields, now)
+                return
             self.admitted = True
-        peer.cut()
+        self._peer.cut()
+        core.refuse("INVALID_AUTH_DATA", "got it", {}, now)
 
 
 @asynccontextmanager

@@ -118,6 +118,16 @@ def test_from_the_first_start_to_a_message_denied_and_a_restart(
             **admin,
         )
         assert json.loads(why.stdout)["grant"]["holder"] == "group:staff"
+        can = run(environment, "what-can", "lisa", **admin)
+        assert "news/*" in can.stdout, can.stderr
+        changes = Path(environment["VESTIBULE_DATA"]).parent / "changes.json"
+        unlink = [{"method": "unlink_group", "args": ["staff", "lisa"]}]
+        changes.write_text(json.dumps(unlink))
+        supposed = run(environment, "what-if", str(changes), "--json", **admin)
+        (touched,) = json.loads(supposed.stdout)["users"]
+        assert touched["loses"] == [
+            {"section": "events", "path": "news/*/**", "action": "publish"}
+        ]
         wrong = run(
             environment, "login-check", **(lisa | {"VESTIBULE_PASSWORD": "guess"})
         )

@@ -91,13 +91,48 @@ async def by_include(hall: Hall, *, on: bool) -> None:
     await hall.security("upsert_group", group)
 
 
-@pytest.mark.parametrize("change", [by_group_rule, by_user_rule, by_link, by_include])
+async def by_template_value(hall: Hall, *, on: bool) -> None:
+    heard_of = ["a"] if on else ["a", "b"]
+    user = {"username": "lisa", "application_data": {"heard": heard_of}}
+    await hall.security("update_user", user)
+
+
+async def by_empty_assignment(hall: Hall, *, on: bool) -> None:
+    given = "set 'R' path 'n/b' permissions []"
+    taken = "remove 'R' permissions for path 'n/b'"
+    await hall.security("update_security_store", given if on else taken)
+
+
+async def by_isolated_path(hall: Hall, *, on: bool) -> None:
+    verb = "isolate" if on else "deisolate"
+    await hall.security("update_security_store", f"{verb} path 'n/b'")
+
+
+ASSIGNED = "set 'R' path 'n' permissions [SELECT_TOPIC, READ_TOPIC]"
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        (by_group_rule, hearing("n/*")),
+        (by_user_rule, hearing("n/*")),
+        (by_link, hearing("n/*")),
+        (by_include, hearing("n/*")),
+        (by_template_value, hearing("n/{application_data.heard}")),
+        (by_empty_assignment, {}),
+        (by_isolated_path, {}),
+    ],
+)
 async def test_p2_after_a_prohibition_nothing_comes_and_after_its_end_all_does(
-    hall: Hall, change: Any
+    hall: Hall, change: Any, rules: dict[str, Any]
 ) -> None:
     await hall.group("P", NOT_B)
-    await hall.group("G", hearing("n/*"))
-    lisa = await hall.user("lisa", "G")
+    await hall.group("G", rules)
+    if not rules:
+        # Rights that come from assignments instead.
+        await hall.security("update_security_store", ASSIGNED)
+        await hall.security("upsert_group", {"name": "G", "includes": ["R"]})
+    lisa = await hall.user("lisa", "G", application_data={"heard": ["a", "b"]})
     other = await hall.user("other", "G")
     assert await lisa.subscribe("n/*") == [None]
     count = itertools.count()

@@ -18,6 +18,8 @@ from vestibule.client import (
     LoginRefused,
     MessageDenied,
     RemoteError,
+    ScriptError,
+    Session,
     VestibuleError,
     connect,
     open_session,
@@ -36,6 +38,7 @@ MARKS = {
     "admin": "ADMIN-MARK-5e1f",
     "first": "FIRST-MARK-77aa",
     "second": "SECOND-MARK-90cd",
+    "third": "THIRD-MARK-31f0",
     "wrong": "WRONG-MARK-1b2e",
     "handler": "HANDLER-MARK-4c4c",
     "body": "BODY-MARK-8d8d",
@@ -136,6 +139,7 @@ async def test_s1_no_secret_is_told(
                 await own.change_own_password(MARKS["first"], MARKS["second"])
             tell(await security.get_user("lisa"), await security.list_users())
             tell(await security.list_groups(), admin, security)
+            tell(*await scripts(admin))
         tell(broker, broker.config, broker.directory, broker.first_password)
         tell(*broker.sessions.values(), dict(broker.counters))
         tell(broker.directory.user("lisa"), broker.directory.policy)
@@ -144,6 +148,7 @@ async def test_s1_no_secret_is_told(
     logged = log.getvalue()
     assert "login_refused" in logged
     assert "message_denied" in logged
+    assert "'***'" in logged
     assert "lisa" in "".join(told)
     everything = "\n".join([*told, logged])
     found = [
@@ -153,6 +158,31 @@ async def test_s1_no_secret_is_told(
         if form in everything
     ]
     assert found == []
+
+
+async def scripts(admin: Session) -> list[object]:
+    """Say secrets in scripts that are applied, fail, or are none; give all answers."""
+    security = admin.security
+    builder = security.system_authentication_script_builder()
+    builder.add_principal("bob", MARKS["third"], ["A"])
+    told: list[object] = [builder, security]
+    told.append(await security.update_authentication_store(builder.build()))
+    for script in (
+        builder.build(),
+        f"verify password 'bob' '{MARKS['wrong']}'",
+        f"set password 'bob' '{MARKS['third']}",
+        f"set pasword 'bob' '{MARKS['third']}' ; '{MARKS['wrong']}'",
+        f"{MARKS['third']} set password",
+        f"add principal '{MARKS['third']}",
+    ):
+        with pytest.raises(ScriptError) as refused:
+            await security.update_authentication_store(script)
+        told += [refused.value, *refused.value.reports]
+    told.append(await security.get_system_authentication_configuration())
+    told.append(await security.re_authenticate("bob", MARKS["wrong"]))
+    with pytest.raises(LoginRefused) as refusal:
+        await security.change_principal("nobody", {"password": MARKS["wrong"]})
+    return [*told, refusal.value]
 
 
 def identity_lines(folder: Path) -> list[tuple[str, str]]:

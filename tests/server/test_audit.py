@@ -1,7 +1,7 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -120,3 +120,86 @@ def test_a_line_that_cannot_be_written_is_counted_and_stops_nothing(
     assert audit.lost == 2
     assert told == [1, 1]
     assert audit.counts["message_denied"] == 2
+
+
+class Kept:
+    """Keeps what it is given."""
+
+    failed = False
+    refuses = True
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, Mapping[str, Any]]] = []
+        self.waits = 0
+
+    def put(self, kind: str, fields: Mapping[str, Any], /) -> None:
+        self.lines.append((kind, fields))
+
+    async def settled(self) -> None:
+        self.waits += 1
+
+    async def room(self) -> None:
+        self.waits += 1
+
+
+async def test_every_line_goes_to_the_keeper_too_and_whole(
+    stream: io.StringIO,
+) -> None:
+    audit, kept = AuditLog(300), Kept()
+    await audit.settled()
+    await audit.room()
+    assert (audit.failed, audit.refuses) == (False, False)
+    audit.keep_in(kept)
+    deny(audit, path="é" * 1024, verdict=Denied("x" * 5000))
+    audit.script(
+        by="_ADMIN", session_id="3", script="y" * 5000, accepted=False, outcome="X"
+    )
+    audit.note("token_revoked", username="lisa", reason="lost")
+    (_, denied), (_, script), (kind, note) = kept.lines
+    assert (denied["path"], denied["reason"]) == ("é" * 1024, "x" * 5000)
+    assert (script["script"], script["verdict"]) == ("y" * 5000, "denied")
+    assert (kind, note["user"], note["reason"]) == ("token_revoked", "lisa", "lost")
+    assert [line["kind"] for line in lines(stream)] == [kind for kind, _ in kept.lines]
+    await audit.settled()
+    await audit.room()
+    assert (kept.waits, audit.refuses) == (2, True)
+
+
+def test_what_was_before_and_after_is_asked_for_by_the_keeper_alone(
+    stream: io.StringIO,
+) -> None:
+    audit, kept = AuditLog(), Kept()
+    audit.keep_in(kept)
+
+    def detail() -> list[dict[str, Any]]:
+        raise AssertionError
+
+    audit.changed(epoch=7, by="_ADMIN", session_id="3", detail=detail)
+    assert kept.lines[0][1]["detail"] is detail
+    assert "detail" not in lines(stream)[0]
+
+
+def test_a_line_that_the_log_cannot_write_is_kept_all_the_same(
+    stream: io.StringIO,
+) -> None:
+    audit, kept = AuditLog(), Kept()
+    audit.keep_in(kept)
+    stream.close()
+    deny(audit, verdict=Denied())
+    assert len(kept.lines) == 1
+
+
+def test_there_are_no_kinds_but_those_that_are_listed() -> None:
+    with pytest.raises(ValueError, match="oops is no kind"):
+        AuditLog().note("oops")
+
+
+def test_an_answer_to_what_was_not_asked_is_told(stream: io.StringIO) -> None:
+    class Session:
+        id = "5e55"
+        username = "bob"
+        remote_address = "::1"
+
+    AuditLog().answer_refused(Session(), 7)
+    (line,) = lines(stream)
+    assert (line["kind"], line["user"], line["call"]) == ("answer_refused", "bob", 7)

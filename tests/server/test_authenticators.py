@@ -11,25 +11,32 @@ import structlog
 from directories import Copies, Hub, copies_of, opened
 from vestibule.protocol.errors import ErrorCode
 from vestibule.server import ConnectionData, Identity, PermissionHandler
+from vestibule.server.admissions import Admission, Answer, Refusal
+from vestibule.server.attempts import Attempt, read_attempt
 from vestibule.server.authenticators import (
     CLIENT_DATA_BYTES,
-    Admission,
-    Answer,
     Chain,
     DirectoryAuthenticator,
     HandlerAuthenticator,
     NoIdentity,
-    Refusal,
     admission_of,
 )
 from vestibule.server.counters import Counters
 from vestibule.server.directory import Directory
 from vestibule.server.directory.passwords import PasswordsBusy
+from vestibule.server.directory.roles import Roles
 from vestibule.server.handler import Headers, InvalidCredentials
 from vestibule.server.hooks import Hooks
 
 
 STRANGER = ConnectionData("192.0.2.1", Headers(), "00" * 16)
+
+
+def attempt(auth_data: dict[str, Any] | None = None) -> Attempt:
+    """Give a plain login."""
+    read = read_attempt(STRANGER, "plain", {"auth_data": auth_data or {}})
+    assert isinstance(read, Attempt)
+    return read
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +74,7 @@ async def by_handler(
 
     hooks = Hooks(Asked(), timeout=1, login_timeout=1, counters=Counters())
     member = HandlerAuthenticator(hooks, directory)
-    return await member.authenticate(STRANGER, auth_data or {})
+    return await member.authenticate(attempt(auth_data))
 
 
 @pytest.fixture
@@ -85,7 +92,7 @@ async def test_a_handler_admits_with_the_groups_it_says_or_bound_to_the_user(
         identity = Identity("eve", ["staff"], {"a": 1}, {"b": 2}, {"c": "d"})
         admitted = await by_handler(directory, identity)
     assert isinstance(admitted, Admission)
-    assert admitted.groups == ("staff",)
+    assert admitted.roles == Roles.fixed(["staff"])
     assert (admitted.client_data, admitted.server_data) == ({"a": 1}, {"b": 2})
     assert admitted.properties == {"c": "d"}
     assert "b" not in repr(admitted).removeprefix("Admission")
@@ -129,7 +136,7 @@ async def test_unknown_groups_are_warned_about_and_kept(
     async with opened(copy()) as directory:
         admitted = await by_handler(directory, Identity("eve", ["staff", "stuff"]))
     assert isinstance(admitted, Admission)
-    assert admitted.groups == ("staff", "stuff")
+    assert admitted.roles == Roles.fixed(["staff", "stuff"])
     warned = [line for line in lines if line["event"] == "handler.unknown_group"]
     assert [line["group"] for line in warned] == ["stuff"]
 
@@ -205,24 +212,43 @@ def test_what_is_admitted_is_a_copy_that_the_handler_cannot_change() -> None:
 
 
 async def by_directory(directory: Directory, auth_data: dict[str, Any]) -> Answer:
-    return await DirectoryAuthenticator(directory).authenticate(STRANGER, auth_data)
+    return await DirectoryAuthenticator(directory).authenticate(attempt(auth_data))
 
 
-async def test_the_directory_admits_by_password_and_refuses_all_else_alike(
+async def test_the_directory_admits_by_password_and_denies_its_users_all_else(
     copy: Copies,
 ) -> None:
     async with opened(copy()) as directory:
         right = {"username": "lisa", "password": "sesame"}
         assert await by_directory(directory, right) == Admission("lisa", "directory")
-        for username in ("lisa", "nobody", "gone", "__proto__"):
+        for username in ("lisa", "gone"):
             wrong = {"username": username, "password": "wrong"}
-            answer = await by_directory(directory, wrong)
-            assert answer == Refusal(authenticator="directory")
+            for said in (wrong, {"username": username}):
+                answer = await by_directory(directory, said)
+                assert answer == Refusal(authenticator="directory")
+
+
+async def test_s76_the_directory_leaves_unknown_names_to_others_after_equal_work(
+    copy: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(copy()) as directory:
+        verified: list[str] = []
+        verify = directory.verify
+
+        async def noting(username: str, password: str) -> Any:
+            verified.append(username)
+            return await verify(username, password)
+
+        monkeypatch.setattr(directory, "verify", noting)
+        for username in ("nobody", "__proto__"):
+            wrong = {"username": username, "password": "wrong"}
+            assert await by_directory(directory, wrong) is None
+        assert verified == ["nobody", "__proto__"]
 
 
 @pytest.mark.parametrize(
     "auth_data",
-    [{"username": "lisa"}, {"password": "sesame"}, {"username": 5, "password": "x"}],
+    [{"username": "bob"}, {"password": "sesame"}, {"username": 5, "password": "x"}],
 )
 async def test_the_directory_abstains_on_what_is_no_name_and_password(
     copy: Copies, auth_data: dict[str, Any]
@@ -246,6 +272,9 @@ async def test_an_anonymous_login_has_a_refusal_of_its_own_and_is_no_failure(
 
 async def test_where_too_many_passwords_wait_a_login_is_busy_and_no_failure() -> None:
     class Busy:
+        def user(self, username: str) -> None:
+            return None
+
         async def verify(self, username: str, password: str) -> None:
             raise PasswordsBusy(3)
 
@@ -257,18 +286,15 @@ async def test_where_too_many_passwords_wait_a_login_is_busy_and_no_failure() ->
 
 
 class Member:
-    """Answers what it is told to, and spoils what it is given."""
+    """Answers what it is told to."""
 
     def __init__(self, answer: Answer) -> None:
         self.name = "member"
         self.answer = answer
         self.given: list[dict[str, Any]] = []
 
-    async def authenticate(
-        self, connection: ConnectionData, auth_data: dict[str, Any]
-    ) -> Answer:
-        self.given.append(dict(auth_data))
-        auth_data.clear()
+    async def authenticate(self, attempt: Attempt) -> Answer:
+        self.given.append(dict(attempt.auth_data))
         return self.answer
 
 
@@ -278,13 +304,13 @@ async def test_r15_the_first_answer_that_is_no_abstention_decides(
 ) -> None:
     last = Member(Admission("eve", "member"))
     chain = Chain([Member(None), Member(first), last])
-    assert await chain.authenticate(STRANGER, {"a": 1}) == first
+    assert await chain.authenticate(attempt({"a": 1})) == first
     assert last.given == []
 
 
 async def test_all_abstaining_refuses_and_counts_as_a_failure() -> None:
     for chain in (Chain([]), Chain([Member(None)])):
-        assert await chain.authenticate(STRANGER, {}) == Refusal()
+        assert await chain.authenticate(attempt()) == Refusal()
     assert Refusal().evaluated
 
 
@@ -292,15 +318,11 @@ async def test_a_member_that_fails_refuses_and_tells_no_login_data(
     lines: list[Any],
 ) -> None:
     class Fails(Member):
-        async def authenticate(
-            self, connection: ConnectionData, auth_data: dict[str, Any]
-        ) -> Answer:
-            raise RuntimeError(auth_data["password"])
+        async def authenticate(self, attempt: Attempt) -> Answer:
+            raise RuntimeError(attempt.auth_data["password"])
 
     last = Member(Admission("eve", "member"))
-    answer = await Chain([Fails(None), last]).authenticate(
-        STRANGER, {"password": "pw1"}
-    )
+    answer = await Chain([Fails(None), last]).authenticate(attempt({"password": "pw1"}))
     assert answer == Refusal(reason="login failed", authenticator="member")
     assert last.given == []
     assert [line["event"] for line in lines] == ["authenticator.failed"]
@@ -309,5 +331,5 @@ async def test_a_member_that_fails_refuses_and_tells_no_login_data(
 
 async def test_each_member_is_given_what_the_client_gave() -> None:
     members = [Member(None), Member(None)]
-    await Chain(members).authenticate(STRANGER, {"a": 1})
+    await Chain(members).authenticate(attempt({"a": 1}))
     assert [member.given for member in members] == [[{"a": 1}]] * 2

@@ -113,7 +113,7 @@ def test_a_variable_for_one_part_keeps_the_other_part_of_a_short_form(
         ("HTTP", "null", "http", None),
         ("HTTP__PORT", "0", "http.port", 0),
         ("LOCKOUT__ENABLED", "false", "lockout.enabled", False),
-        ("AUTHENTICATORS", "[directory]", "authenticators", ("directory",)),
+        ("AUTHENTICATORS", "[directory]", "authenticators.0.name", "directory"),
         ("LIMITS__MESSAGES_PER_SECOND", "off", "limits.messages_per_second", None),
         ("LIMITS__MESSAGES_PER_SECOND", "7", "limits.messages_per_second", 7),
         ("ENCRYPTION", "off", "encryption", "off"),
@@ -125,7 +125,7 @@ def test_variables_of_every_kind(
 ) -> None:
     found: Any = Config.load(environment={f"VESTIBULE_{variable}": text})
     for part in path.split("."):
-        found = getattr(found, part)
+        found = found[int(part)] if part.isdigit() else getattr(found, part)
     assert found == value
 
 
@@ -174,7 +174,7 @@ def test_variables_with_a_meaning_of_their_own_are_no_keys() -> None:
         ("limits: {message_bytes: 1.5}\n", "config.yaml:1: limits.message_bytes: "),
         ("heartbeat: {interval: .nan}\n", "config.yaml:1: heartbeat.interval: "),
         ("authenticators: directory\n", "config.yaml:1: authenticators: should be a "),
-        ("authenticators: [ldap]\n", "config.yaml:1: authenticators.0: "),
+        ("authenticators: [ldap]\n", "config.yaml:1: authenticators.0.name: "),
         ("authenticators: [handler, handler]\n", "config.yaml:1: authenticators: "),
         ("trusted_proxies: [10.0.0.1/8]\n", "config.yaml:1: trusted_proxies.0: "),
         ("trusted_proxies: [nonsense]\n", "config.yaml:1: trusted_proxies.0: "),

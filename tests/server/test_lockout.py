@@ -1,6 +1,11 @@
 """Counting failed logins, on a clock that moves when told to."""
 
+from typing import Any
+
+import pytest
+
 from vestibule.server.lockout import AddressFailures, Lockout
+from vestibule.server.testing import MemoryBroker, RequestRefused, memory_broker
 from vestibule.server.testing.clock import ManualClock
 
 
@@ -126,3 +131,86 @@ def test_l1_names_from_one_address_are_evaluated_thirty_times_in_any_window() ->
             addresses.failed("a")
     for at in evaluated:
         assert sum(at - 300 < other <= at for other in evaluated) <= 30
+
+
+def test_d112_the_table_holds_ten_thousand_pairs() -> None:
+    lock = lockout(ManualClock())
+    for number in range(10_001):
+        lock.failed(f"unknown{number}", "a")
+    assert len(lock._failures) == 10_000
+    assert lock.failures_left("unknown0", "a") == 4
+    assert lock.failures_left("unknown1", "a") == 3
+
+
+async def code_of(
+    hub: MemoryBroker, name: str, password: str, address: str = "192.0.2.1"
+) -> str:
+    """Log in on a connection of its own; give the code of the refusal, else nothing."""
+    peer = await hub.connect(address=address)
+    try:
+        await peer.login({"username": name, "password": password})
+    except RequestRefused as refusal:
+        return refusal.code
+    finally:
+        peer.close()
+    return ""
+
+
+async def with_lisa(hub: MemoryBroker) -> None:
+    admin = await hub.admin()
+    lisa = {"username": "lisa", "password": "sesame"}
+    await admin.component("vestibule/security/add_user", lisa)
+
+
+@pytest.mark.parametrize("name", ["lisa", "nobody"])
+async def test_d60_a_locked_name_is_free_again_after_the_interval(name: str) -> None:
+    clock = ManualClock()
+    settings: dict[str, Any] = {"lockout": {"attempts": 2, "interval": 3}}
+    async with memory_broker(clock=clock, **settings) as hub:
+        await with_lisa(hub)
+        wrong = [await code_of(hub, name, "wrong") for _ in range(2)]
+        assert wrong == ["INVALID_AUTH_DATA"] * 2
+        clock.advance(1)
+        assert await code_of(hub, name, "sesame") == "ACCOUNT_LOCKED"
+        clock.advance(1)
+        # What is refused meanwhile does not lengthen it.
+        assert await code_of(hub, name, "wrong") == "ACCOUNT_LOCKED"
+        clock.advance(1)
+        right = await code_of(hub, name, "sesame")
+        assert right == ("" if name == "lisa" else "INVALID_AUTH_DATA")
+
+
+async def test_d61_by_default_the_fifth_login_is_locked_for_ten_minutes() -> None:
+    clock = ManualClock()
+    async with memory_broker(clock=clock) as hub:
+        await with_lisa(hub)
+        wrong = [await code_of(hub, "lisa", "wrong") for _ in range(4)]
+        assert wrong == ["INVALID_AUTH_DATA"] * 4
+        clock.advance(599)
+        assert await code_of(hub, "lisa", "sesame") == "ACCOUNT_LOCKED"
+        clock.advance(1)
+        assert await code_of(hub, "lisa", "sesame") == ""
+
+
+async def test_a_success_clears_and_tokens_of_a_locked_name_are_locked_too() -> None:
+    async with memory_broker(lockout={"attempts": 2, "interval": 60}) as hub:
+        await with_lisa(hub)
+        for _ in range(2):
+            assert await code_of(hub, "lisa", "wrong") == "INVALID_AUTH_DATA"
+            assert await code_of(hub, "lisa", "sesame") == ""
+        peer = await hub.connect(address="192.0.2.1")
+        answer = await peer.login({"username": "lisa", "password": "sesame"})
+        for _ in range(2):
+            await code_of(hub, "lisa", "wrong")
+        again = await hub.connect(address="192.0.2.1")
+        with pytest.raises(RequestRefused) as refusal:
+            await again.login({"token": answer["token"]})
+        assert refusal.value.code == "ACCOUNT_LOCKED"
+
+
+async def test_nobody_locks_the_administrator_out_from_elsewhere() -> None:
+    async with memory_broker(lockout={"attempts": 2, "interval": 60}) as hub:
+        for _ in range(2):
+            await code_of(hub, "_ADMIN", "wrong")
+        assert await code_of(hub, "_ADMIN", hub.admin_password) == "ACCOUNT_LOCKED"
+        assert await code_of(hub, "_ADMIN", hub.admin_password, "192.0.2.2") == ""

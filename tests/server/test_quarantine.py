@@ -61,6 +61,14 @@ EXAMPLES: dict[str, Any] = {
     "origin": Raw(b"\x80"),
     "kind": "event",
     "names": ["n"],
+    "epoch": 1,
+    "kinds": ["upsert-user"],
+    "ticket": bytes(32),
+    "ttl_ms": 1,
+    "scheme": "plain",
+    "fields": Raw(b"\x80"),
+    "token": None,
+    "ask": 1,
 }
 """A plausible value for each field of the table of messages."""
 
@@ -437,7 +445,7 @@ async def test_a_login_that_is_abandoned_while_it_waits_leaves_and_costs_nothing
         assert await codes_of(waiting) == {"PeerClosed": 2, "dict": 1}
         assert (handler.evaluated, handler.most) == (2, 1)
         assert len(broker.broker._tasks) == 0
-        assert len(quarantines(broker).turnstile) == 0
+        assert len(quarantines(broker).judge.turnstile) == 0
 
 
 async def test_a_login_that_waits_has_no_longer_than_any_other() -> None:

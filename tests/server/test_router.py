@@ -145,6 +145,6 @@ async def test_a_malformed_answer_is_refused_as_an_answer() -> None:
 
 async def test_every_request_of_the_table_has_a_handler() -> None:
     async with memory_broker() as broker:
-        features = broker.broker._features
-        missing = set(get_args(messages.AnyRequest)) - Router(features).handled
+        router = broker.broker._parts.listener._service.conversations.router
+        missing = set(get_args(messages.AnyRequest)) - router.handled
     assert missing == set()

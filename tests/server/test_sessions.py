@@ -1,6 +1,7 @@
 """The live sessions, by id and by user."""
 
 from standing import policy, session
+from vestibule.server.admissions import Admission
 from vestibule.server.sessions import Sessions
 
 
@@ -29,3 +30,31 @@ def test_nothing_is_kept_of_a_session_that_is_discarded_even_twice() -> None:
     sessions.discard(second)
     assert (len(sessions), sessions.of("lisa")) == (0, ())
     assert sessions._by_user == {}
+
+
+def test_a_session_that_is_somebody_else_now_is_found_by_that_user() -> None:
+    sessions, by = Sessions(), policy()
+    first, _ = session(by, "lisa", 1)
+    sessions.add(first)
+    first.become(Admission("bob", "directory"), by)
+    sessions.moved(first, "lisa")
+    assert (sessions.of("bob"), sessions.of("lisa")) == ((first,), ())
+    sessions.moved(first, "bob")
+    sessions.discard(first)
+    sessions.moved(first, "lisa")
+    assert sessions._by_user == {}
+
+
+def test_sessions_of_nobody_are_counted_by_address() -> None:
+    sessions, by = Sessions(), policy()
+    some = [session(by, "", number)[0] for number in range(3)]
+    for one in some:
+        sessions.add(one)
+    assert sessions.count("", "192.0.2.1") == 3
+    assert sessions.count("", "198.51.100.7") == 0
+    some[0].become(Admission("bob", "directory"), by)
+    sessions.moved(some[0], "")
+    sessions.discard(some[1])
+    assert (sessions.count("", "192.0.2.1"), sessions.count("bob")) == (1, 1)
+    sessions.discard(some[2])
+    assert not sessions._nameless

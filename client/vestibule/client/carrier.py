@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from vestibule.client.errors import HandshakeFailed, LoginRefused
-from vestibule.client.login import Accepted, Login
+from vestibule.client.login import Accepted, Login, Opening
 from vestibule.client.pump import Pump
 from vestibule.client.transport import Dial, Target
 from vestibule.client.trust import Trust
@@ -19,6 +19,7 @@ from vestibule.protocol.errors import (
 )
 from vestibule.protocol.initiator import Initiator
 from vestibule.protocol.messages import AnyNotice
+from vestibule.protocol.signatures import SigningKey
 
 
 __all__ = ["Carrier", "CarrierEnded", "End", "Owner"]
@@ -49,6 +50,21 @@ class End:
         return self.reason in _TRANSIENT
 
 
+_Answer: TypeAlias = Accepted | LoginRefused | HandshakeFailed | End
+"""How a login ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Challenge:
+    """What the broker asks to have proved, and where what comes next is waited for."""
+
+    fields: dict[str, Any]
+    answer: "asyncio.Future[_Step]"
+
+
+_Step: TypeAlias = _Answer | _Challenge
+
+
 class CarrierEnded(Exception):  # noqa: N818 - never seen by applications
     """The connection ended while its login was open, and refused nothing."""
 
@@ -76,8 +92,14 @@ class Carrier:
     `queue` hands it an encoded message, `next_id` gives the next request id.
     """
 
-    def __init__(self, trust: Trust | None, owner: Owner) -> None:
-        """Prepare a connection; without `trust` it is one without encryption."""
+    def __init__(
+        self, trust: Trust | None, owner: Owner, *, resumable: bool = False
+    ) -> None:
+        """Prepare a connection; without `trust` it is one without encryption.
+
+        `resumable` asks at the login for a ticket to take the session up again with,
+        under the `resume_key` that is made here.
+        """
         loop = asyncio.get_running_loop()
         self._trust: Final = trust
         self._owner: Final = owner
@@ -87,11 +109,16 @@ class Carrier:
             self._core = Initiator(trust.accepts, trust.hint)
         self._pump: Final = Pump(self._core, self)
         self._shaken: asyncio.Future[HandshakeFailed | None] = loop.create_future()
-        self._login: asyncio.Future[Accepted | LoginRefused | End] | None = None
+        self._login: asyncio.Future[_Step] | None = None
+        self._opening: Opening | None = None
+        self._unproven = False
         self._retry_after = 0.0
         self._dialled = False
         self.end: End | None = None
         self.session_id = ""
+        self.resume_key: Final = (
+            SigningKey.generate() if resumable and trust is not None else None
+        )
         self.server_keys: tuple[bytes, ...] = ()
         self.largest_message = 0
         self.next_id: Final = self._core.next_id
@@ -102,6 +129,11 @@ class Carrier:
     def server_key(self) -> bytes | None:
         """The key that the broker has proved to hold; None without encryption."""
         return self._core.server_key
+
+    @property
+    def exporter(self) -> bytes | None:
+        """What names this very connection to both ends; None without encryption."""
+        return self._core.exporter
 
     @property
     def full(self) -> bool:
@@ -138,17 +170,23 @@ class Carrier:
             transport.allow(self._core.limits.message_bytes)
 
     async def login(self, login: Login) -> Accepted:
-        """Send a login and wait for its answer.
+        """Send a login, prove what the broker asks for, and wait for its answer.
 
         Raises:
-            LoginRefused: the broker refused, by a bye perhaps.
+            LoginRefused: the broker refused, by a bye perhaps; or nothing was sent.
+            HandshakeFailed: SERVER_PROOF_INVALID; the connection is gone then.
             CarrierEnded: the connection ended otherwise.
         """
         if self.end is not None:
             raise CarrierEnded(self.end)
+        opening = login.open(self._core.exporter)
+        fields = dict(opening.fields)
+        if self.resume_key is not None:
+            fields["resume_key"] = self.resume_key.public
+        self._opening = opening
         self._login = asyncio.get_running_loop().create_future()
         try:
-            self._core.login(login.scheme, login.fields())
+            self._core.login(login.scheme, fields)
         except MessageTooLarge:
             self._login = None
             raise LoginRefused(
@@ -157,19 +195,40 @@ class Carrier:
                 {"limit": "quarantine.message_bytes"},
             ) from None
         self._pump.wake()
-        announced = self._core.limits.quarantine_timeout_ms / 1000
-        try:
-            async with asyncio.timeout(announced + _GRACE_SECONDS):
-                answer = await asyncio.shield(self._login)
-        except TimeoutError:
-            # The broker would have refused long ago: nobody is there any more.
+        answer = await self._answered(opening, self._login)
+        if isinstance(answer, HandshakeFailed):
             self._pump.abort()
-            answer = await self._login
+            await self._pump.gone.wait()
+            raise answer
         if isinstance(answer, LoginRefused):
             raise answer
         if isinstance(answer, End):
             raise CarrierEnded(answer)
         return answer
+
+    async def _answered(
+        self, opening: Opening, waiting: "asyncio.Future[_Step]"
+    ) -> _Answer:
+        """Wait for the answer to a login; what is to be proved is on the way."""
+        announced = self._core.limits.quarantine_timeout_ms / 1000
+        try:
+            async with asyncio.timeout(announced + _GRACE_SECONDS):
+                while True:
+                    step = await asyncio.shield(waiting)
+                    if not isinstance(step, _Challenge):
+                        return step
+                    waiting = step.answer
+                    proof = await opening.prove(step.fields)
+                    if self.end is None:
+                        self._core.prove(proof)
+                        self._pump.wake()
+        except TimeoutError:
+            # The broker would have refused long ago: nobody is there any more.
+            self._pump.abort()
+            step = await waiting
+            return End(EndReason.TRUNCATED) if isinstance(step, _Challenge) else step
+        except HandshakeFailed as failure:
+            return failure
 
     # The end.
 
@@ -199,7 +258,8 @@ class Carrier:
 
     def noticed(self, messages: Sequence[AnyNotice | events.Malformed]) -> None:
         """Pass the broker's messages on."""
-        self._owner.noticed(messages)
+        if not self._unproven:
+            self._owner.noticed(messages)
 
     def happened(self, event: events.Event) -> None:
         """Take what concerns the handshake, the login or the end."""
@@ -209,11 +269,10 @@ class Carrier:
                 self._shake(None)
             case events.HandshakeRefused():
                 self._shake(self._handshake_failure(event))
+            case events.LoginChallenged():
+                self._challenged(event)
             case events.LoginAccepted():
-                self.largest_message = self._core.largest_message
-                accepted = Accepted.of_fields(event.fields)
-                self._answer(accepted)
-                self._owner.admitted(self, accepted)
+                self._accepted(event)
             case events.LoginRefusedReceived():
                 self._answer(LoginRefused(event.code, event.reason, event.details))
             case events.ServerKeysReceived():
@@ -223,9 +282,7 @@ class Carrier:
             case events.Ended():
                 self._ended(event)
             case _:
-                # A bye of the core's own is followed by `Ended`; challenges belong to
-                # schemes that this client does not use.
-                pass
+                pass  # a bye of the core's own is followed by `Ended`
 
     def _shake(self, failure: HandshakeFailed | None) -> None:
         if not self._shaken.done():
@@ -241,7 +298,28 @@ class Carrier:
             return self._trust.refusal(key)
         return HandshakeFailed(event.code, event.problem)
 
-    def _answer(self, answer: Accepted | LoginRefused | End) -> None:
+    def _challenged(self, event: events.LoginChallenged) -> None:
+        waiting = self._login
+        # At once: the end may come in the same breath.
+        self._login = asyncio.get_running_loop().create_future()
+        if waiting is not None and not waiting.done():
+            waiting.set_result(_Challenge(event.fields, self._login))
+
+    def _accepted(self, event: events.LoginAccepted) -> None:
+        try:
+            if self._opening is not None:
+                self._opening.check(event.fields)
+        except HandshakeFailed as failure:
+            # Nothing that follows in this record is believed either.
+            self._unproven = True
+            self._answer(failure)
+            return
+        self.largest_message = self._core.largest_message
+        accepted = Accepted.of_fields(event.fields)
+        self._answer(accepted)
+        self._owner.admitted(self, accepted)
+
+    def _answer(self, answer: _Answer) -> None:
         if self._login is not None and not self._login.done():
             self._login.set_result(answer)
 

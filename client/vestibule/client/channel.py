@@ -119,6 +119,7 @@ class Channel:
         patience: float | None = None,
         abandon: Callable[[int], Message] | None = None,
         again: bool = False,
+        then: Callable[[Raw], None] | None = None,
     ) -> Raw:
         """Send the request that `make` makes of an id, and give its answer.
 
@@ -126,6 +127,8 @@ class Channel:
         broker has `patience` seconds. Both are `request_timeout` unless given.
         `abandon` makes the message that tells the broker when nobody waits any more.
         `again` is for what a feature makes again in `reopen`: it does not wait.
+        `then` is called with the answer, before this returns, and also if the caller
+        has been cancelled meanwhile.
 
         Raises:
             RequestFailed: the broker refused; INVALID_PATH, LIMIT_EXCEEDED: what
@@ -143,6 +146,8 @@ class Channel:
             request, self.request_timeout if patience is None else patience
         )
         carrier.queue(message)
+        if then is not None:
+            return await self._told(request, then)
         try:
             outcome = await request.outcome
         except asyncio.CancelledError:
@@ -158,6 +163,20 @@ class Channel:
         ):
             self._abandon(carrier, abandon, id_)
         raise outcome
+
+    async def _told(self, request: Request, then: Callable[[Raw], None]) -> Raw:
+        """Wait for an answer, and have `then` told of it whoever still waits."""
+
+        def settled(outcome: asyncio.Future[Raw | VestibuleError]) -> None:
+            answer = outcome.result()
+            if not isinstance(answer, VestibuleError):
+                then(answer)
+
+        request.outcome.add_done_callback(settled)
+        outcome = await asyncio.shield(request.outcome)
+        if isinstance(outcome, VestibuleError):
+            raise outcome
+        return outcome
 
     async def post(
         self, make: Callable[[int], Message], about: About, name: str

@@ -1,68 +1,58 @@
 """The commands of `vestibule`, put together; a broker's own join them if installed."""
 
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
-from vestibule.client import cli_messages, cli_security
+from vestibule.client import (
+    cli_audit,
+    cli_keys,
+    cli_messages,
+    cli_questions,
+    cli_script,
+    cli_security,
+    cli_sessions,
+)
 from vestibule.client.cli_context import DEFAULT_URL, Encryption, Target
+from vestibule.client.cli_joining import Joined, others
 
 
 __all__ = ["app"]
 
-COMMANDS: Final = "vestibule.commands"
-"""The entry points through which other parts add commands: each is a `typer.Typer`."""
+_BROKER: Final = (
+    "serve",
+    "check-config",
+    "key",
+    "health",
+    "backup",
+    "restore",
+    "export",
+    "import",
+    "doctor",
+)
 
-_BROKER: Final = ("serve", "check-config", "key", "health")
 
+class _Root(Joined):
+    """All commands. One of a broker that is not installed says what to install."""
 
-class _Group(TyperGroup):
-    """Loads the commands of others only when one of them, or the help, is asked for.
-
-    So `vestibule publish` does not wait for a broker to be imported.
-    """
-
-    _extended = False
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        self._extend()
-        return list(super().list_commands(ctx))
+    def added(self) -> dict[str, Any]:
+        return others()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         found = super().get_command(ctx, cmd_name)
-        if found is not None or self._extended:
-            return found
-        self._extend()
-        if cmd_name in _BROKER and cmd_name not in self.commands:
+        if found is None and cmd_name in _BROKER:
             typer.echo(
                 f"vestibule: {cmd_name} is the broker's: pip install "
                 "'vestibule[server]'",
                 err=True,
             )
             raise typer.Exit(1)
-        return super().get_command(ctx, cmd_name)
-
-    def _extend(self) -> None:
-        if self._extended:
-            return
-        self._extended = True
-        for entry in entry_points(group=COMMANDS):
-            try:
-                commands = entry.load()
-            except ModuleNotFoundError as missing:
-                if (missing.name or "").startswith("vestibule."):
-                    raise
-                # The part is installed without its extra; `get_command` says so.
-                continue
-            added = typer.main.get_group(commands).commands
-            self.commands = {**added, **self.commands}
+        return found
 
 
 app = typer.Typer(
-    cls=_Group,
+    cls=_Root,
     name="vestibule",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -75,7 +65,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def _options(
+def _options(  # noqa: PLR0913 - one an option
     ctx: typer.Context,
     url: Annotated[
         str, typer.Option(envvar="VESTIBULE_URL", help="Where the broker listens.")
@@ -106,9 +96,21 @@ def _options(
         Path | None,
         typer.Option(help="File with the password; its last line break drops."),
     ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="VESTIBULE_KEY_FILE",
+            help="Log in by the signing key of this file, made by `user new-key`.",
+        ),
+    ] = None,
     encryption: Annotated[
         Encryption, typer.Option(help="off: only for a broker that is set to it.")
     ] = Encryption.REQUIRED,
+    *,
+    scram: Annotated[
+        bool,
+        typer.Option("--scram", help="Prove the password without showing it."),
+    ] = False,
 ) -> None:
     """Take the options that stand before the command."""
     ctx.obj = Target(
@@ -117,6 +119,8 @@ def _options(
         known_brokers=known_brokers,
         username=username,
         password_file=password_file,
+        key_file=key_file,
+        scram=scram,
         encryption=encryption,
     )
 
@@ -125,11 +129,19 @@ app.command("login-check")(cli_messages.login_check)
 app.command("publish")(cli_messages.publish)
 app.command("subscribe")(cli_messages.subscribe)
 app.command("call")(cli_messages.call)
-app.command("explain")(cli_security.explain)
-app.command("who-can")(cli_security.who_can)
+app.command("explain")(cli_questions.explain)
+app.command("who-can")(cli_questions.who_can)
+app.command("what-can")(cli_questions.what_can)
+app.command("what-if")(cli_questions.what_if)
+cli_security.users.command("new-key")(cli_keys.new_key)
+cli_security.users.command("enrol-key")(cli_keys.enrol_key)
 app.add_typer(cli_security.users, name="user")
 app.add_typer(cli_security.groups, name="group")
 app.add_typer(cli_security.grants, name="grant")
+app.add_typer(cli_audit.audit, name="audit")
+app.add_typer(cli_script.scripts, name="script")
+app.add_typer(cli_sessions.sessions, name="session")
+app.add_typer(cli_sessions.tokens, name="token")
 
 
 @app.command()

@@ -34,6 +34,17 @@ DEFAULT_URL: Final = "ws://127.0.0.1:7420"
 _MAX_PASSWORD_FILE: Final = 4096
 """A password has at most 1,024 bytes; a longer file is another file."""
 
+_TOLD: Final = (
+    "retry_after",
+    "group",
+    "problems",
+    "locking_principal",
+    "expected",
+    "current",
+    "limit",
+)
+"""What of the details of a failure people are told."""
+
 T = TypeVar("T")
 
 
@@ -66,6 +77,8 @@ class Target:
     known_brokers: Path | None = None
     username: str | None = None
     password_file: Path | None = None
+    key_file: Path | None = None
+    scram: bool = False
     encryption: Encryption = Encryption.REQUIRED
     environment: dict[str, str] = field(
         default_factory=lambda: dict(os.environ), repr=False
@@ -78,12 +91,18 @@ class Target:
             options["server_key"] = list(self.server_key)
         if self.known_brokers is not None:
             options["known_brokers"] = self.known_brokers
+        if self.scram and self.username is not None and self.key_file is None:
+            options["scram"] = True
         return options
 
     def credentials(self) -> dict[str, Any]:
         """Give what to log in with; without a username an anonymous login."""
         if self.username is None:
+            if self.key_file is not None:
+                fail(ExitStatus.USAGE, "a key is a user's: give --username")
             return {}
+        if self.key_file is not None:
+            return {"username": self.username, "signing_key": _key(self.key_file)}
         password = _password(
             self.password_file,
             self.environment.get("VESTIBULE_PASSWORD"),
@@ -130,6 +149,16 @@ def _password(
         prompt, hide_input=True, confirmation_prompt=confirm, err=True
     )
     return asked
+
+
+def _key(file: Path) -> Any:
+    """Read a signing key from a file that is its owner's alone."""
+    from vestibule.client.key_files import KeyFileError, read_key  # noqa: PLC0415 - starts faster
+
+    try:
+        return read_key(file)
+    except KeyFileError as problem:
+        fail(ExitStatus.USAGE, str(problem))
 
 
 def _from_file(file: Path) -> str:
@@ -209,7 +238,7 @@ def _tell(problem: Any) -> NoReturn:
     name = getattr(problem, "name", None)
     if name:
         text += f" ({name})"
-    for key in ("retry_after", "group", "problems"):
+    for key in _TOLD:
         if key in problem.details:
             text += f" [{key}: {problem.details[key]}]"
     if problem.code == "SERVER_KEY_UNVERIFIED":

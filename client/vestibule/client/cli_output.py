@@ -7,12 +7,15 @@ sees them.
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 
 __all__ = ["AsJson", "fields", "grant_text", "printable", "table", "to_json"]
+
+_UNBROKEN: Final = 10_000
+"""Columns of a table that is not shown on a screen: as many as its rows need."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
@@ -67,7 +70,11 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     for row in rows:
         # Text: a cell's brackets are no markup.
         drawn.add_row(*(Text(_cell(row.get(column))) for column in columns))
-    Console().print(drawn)
+    console = Console()
+    if not console.is_terminal:
+        # What reads it by line is not to find rows cut to the width of a screen.
+        console.width = _UNBROKEN
+    console.print(drawn)
 
 
 def fields(values: Mapping[str, Any]) -> None:

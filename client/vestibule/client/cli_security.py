@@ -1,18 +1,24 @@
-"""Commands that administer: users, groups, grants, and why something is allowed."""
+"""Commands that administer: users, groups, grants."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from vestibule.client.cli_context import ExitStatus, fail, new_password, run
-from vestibule.client.cli_output import AsJson, fields, grant_text, table, to_json
+from vestibule.client.cli_context import ExitStatus, fail, new_password
+from vestibule.client.cli_joining import Joined
+from vestibule.client.cli_output import AsJson, fields, table, to_json
+from vestibule.client.cli_questions import ask
 
 
-__all__ = ["explain", "grants", "groups", "users", "who_can"]
+__all__ = ["grants", "groups", "users"]
 
-_OPTIONS: dict[str, Any] = {"no_args_is_help": True, "rich_markup_mode": None}
+_OPTIONS: dict[str, Any] = {
+    "cls": Joined,
+    "no_args_is_help": True,
+    "rich_markup_mode": None,
+}
 
 users = typer.Typer(help="Users of the broker's directory.", **_OPTIONS)
 groups = typer.Typer(help="Groups, and who belongs to them.", **_OPTIONS)
@@ -29,17 +35,6 @@ NewPasswordFile = Annotated[
 ]
 
 
-def _ask(ctx: typer.Context, method: str, *arguments: Any, **options: Any) -> Any:
-    """Call a method of the broker's component `security`."""
-
-    async def work(session: Any) -> Any:
-        function: Callable[..., Awaitable[Any]]
-        function = getattr(session.exchange.security, method)
-        return await function(*arguments, **options)
-
-    return run(ctx, work)
-
-
 def _show(answer: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(to_json(answer))
@@ -54,50 +49,6 @@ def _rows(answer: list[dict[str, Any]], columns: list[str], *, as_json: bool) ->
         table(answer, columns)
 
 
-# Questions
-
-
-def explain(
-    ctx: typer.Context,
-    user: Annotated[str, typer.Argument(metavar="USER")],
-    action: Annotated[
-        str, typer.Argument(help="Section and verb: events.publish, methods.call, …")
-    ],
-    path: Annotated[str, typer.Argument(help="The whole path.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Tell whether USER may do ACTION at PATH, and which grant decides."""
-    answer = _ask(ctx, "explain", user, action, path)
-    if as_json:
-        typer.echo(to_json(answer))
-        return
-    shown = {
-        "allowed": answer["allowed"],
-        "reason": answer["reason"],
-        "grant": grant_text(answer["grant"]),
-    }
-    if answer.get("void"):
-        shown["void"] = answer["void"]
-    fields(shown)
-
-
-def who_can(
-    ctx: typer.Context,
-    action: Annotated[str, typer.Argument(help="Section and verb, as in explain.")],
-    path: Annotated[str, typer.Argument(help="The whole path.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """List the users who may do ACTION at PATH, each with its grant."""
-    answer = _ask(ctx, "who_can", action, path)
-    if as_json:
-        typer.echo(to_json(answer))
-    else:
-        rows = [{**row, "grant": grant_text(row["grant"])} for row in answer]
-        table(rows, ["username", "grant"])
-
-
 # Users
 
 
@@ -107,13 +58,13 @@ def list_users(
 ) -> None:
     """List users."""
     columns = ["username", "user_id", "custom_data", "application_data"]
-    _rows(_ask(ctx, "list_users", pattern), columns, as_json=as_json)
+    _rows(ask(ctx, "list_users", pattern), columns, as_json=as_json)
 
 
 @users.command("get")
 def get_user(ctx: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
     """Show one user, with groups and permissions."""
-    answer = _ask(ctx, "get_user", name)
+    answer = ask(ctx, "get_user", name)
     if answer is None:
         fail(ExitStatus.FAILED, f"USER_NOT_FOUND: {name}")
     if not as_json:
@@ -135,7 +86,7 @@ def add_user(
     user["password"] = new_password(ctx, new_password_file)
     if group:
         user["groups"] = dict.fromkeys(group, True)
-    _show(_ask(ctx, "add_user", user), as_json=as_json)
+    _show(ask(ctx, "add_user", user), as_json=as_json)
 
 
 @users.command("update")
@@ -167,13 +118,13 @@ def update_user(
         user["groups"] = memberships
     if len(user) == 1:
         fail(ExitStatus.USAGE, "nothing to change: give an option")
-    _show(_ask(ctx, "update_user", user), as_json=as_json)
+    _show(ask(ctx, "update_user", user), as_json=as_json)
 
 
 @users.command("delete")
 def delete_user(ctx: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
     """Delete a user; its sessions end."""
-    _show(_ask(ctx, "delete_user", name), as_json=as_json)
+    _show(ask(ctx, "delete_user", name), as_json=as_json)
 
 
 # Groups
@@ -192,14 +143,14 @@ def list_groups(
     ctx: typer.Context, pattern: Pattern = "*", *, as_json: AsJson = False
 ) -> None:
     """List groups."""
-    answer = _ask(ctx, "list_groups", pattern)
+    answer = ask(ctx, "list_groups", pattern)
     _rows(answer, ["name", "includes", "custom_data"], as_json=as_json)
 
 
 @groups.command("get")
 def get_group(ctx: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
     """Show one group, with its permissions."""
-    answer = _ask(ctx, "get_group", name)
+    answer = ask(ctx, "get_group", name)
     if answer is None:
         fail(ExitStatus.FAILED, f"GROUP_NOT_FOUND: {name}")
     _show(answer, as_json=as_json)
@@ -217,7 +168,7 @@ def add_group(
     group: dict[str, Any] = {"name": name}
     if include:
         group["includes"] = include
-    _show(_ask(ctx, "add_group", group), as_json=as_json)
+    _show(ask(ctx, "add_group", group), as_json=as_json)
 
 
 @groups.command("update")
@@ -235,13 +186,13 @@ def update_group(
     if bool(include) == no_includes:
         fail(ExitStatus.USAGE, "give --include or --no-includes")
     group = {"name": name, "includes": include or []}
-    _show(_ask(ctx, "update_group", group), as_json=as_json)
+    _show(ask(ctx, "update_group", group), as_json=as_json)
 
 
 @groups.command("delete")
 def delete_group(ctx: typer.Context, name: Name, *, as_json: AsJson = False) -> None:
     """Delete a group; its users stay."""
-    _show(_ask(ctx, "delete_group", name), as_json=as_json)
+    _show(ask(ctx, "delete_group", name), as_json=as_json)
 
 
 @groups.command("link")
@@ -249,7 +200,7 @@ def link_group(
     ctx: typer.Context, name: Name, user: str, *, as_json: AsJson = False
 ) -> None:
     """Make USER a member of the group."""
-    _show(_ask(ctx, "link_group", name, user), as_json=as_json)
+    _show(ask(ctx, "link_group", name, user), as_json=as_json)
 
 
 @groups.command("unlink")
@@ -257,7 +208,7 @@ def unlink_group(
     ctx: typer.Context, name: Name, user: str, *, as_json: AsJson = False
 ) -> None:
     """Take USER out of the group."""
-    _show(_ask(ctx, "unlink_group", name, user), as_json=as_json)
+    _show(ask(ctx, "unlink_group", name, user), as_json=as_json)
 
 
 # Grants
@@ -303,7 +254,7 @@ def add_grant(
     """Allow, or prohibit, verbs of a section at a path."""
     method = "add_user_permissions" if user else "add_group_permissions"
     permissions = _permissions(section, path, actions, prohibit=prohibit)
-    _show(_ask(ctx, method, holder, permissions), as_json=as_json)
+    _show(ask(ctx, method, holder, permissions), as_json=as_json)
 
 
 @grants.command("remove")
@@ -321,4 +272,4 @@ def remove_grant(
     """Drop allows, or with --prohibit prohibitions, at a path."""
     method = "remove_user_permissions" if user else "remove_group_permissions"
     permissions = _permissions(section, path, actions, prohibit=prohibit)
-    _show(_ask(ctx, method, holder, permissions), as_json=as_json)
+    _show(ask(ctx, method, holder, permissions), as_json=as_json)

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from vestibule.client.lifecycle import Lifecycle
-from vestibule.client.login import Login
+from vestibule.client.schemes import login_of
 from vestibule.client.session import Session
 from vestibule.client.state import ConnectionState
 
@@ -51,18 +51,24 @@ class Connection:
         allows. A login that is cancelled ends the connection.
 
         Args:
-            auth_data: a map with text keys, as `{"username": …, "password": …}`.
-            scram: whether to prove the password without showing it.
+            auth_data: a map with text keys, as `{"username": …, "password": …}`;
+                or `{"username": …, "signing_key": …}`, with the 32 bytes of an
+                Ed25519 seed, their text `vsu1_…`, or PyNaCl's `SigningKey`: the
+                connection is signed, and the key never shown.
+            scram: whether to prove the password without showing it; the broker then
+                has to prove that it knows it too.
             plain_on_first_use: show a password to a broker whose key nobody knows.
 
         Raises:
             LoginRefused: the broker refused; or, before anything was sent,
                 SERVER_KEY_UNVERIFIED, SCHEME_NOT_AVAILABLE, LOGIN_IN_PROGRESS or
                 ALREADY_LOGGED_IN.
+            HandshakeFailed: SERVER_PROOF_INVALID, after a SCRAM login; the connection
+                is gone.
             ConnectionClosed: the connection has ended.
-            TypeError: data that no message can carry.
+            TypeError: data that no message can carry, or without what its scheme needs.
         """
-        login = Login(auth_data, scram=scram)
+        login = login_of(auth_data, scram=scram)
         await self._lifecycle.login(login, plain_on_first_use=plain_on_first_use)
         return Session(self, self._lifecycle)
 

@@ -1,5 +1,6 @@
 """What the client raises: one class for each thing that a caller can do about it."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from vestibule.protocol.actions import Action, Topic
@@ -9,13 +10,16 @@ from vestibule.protocol.errors import ErrorCode
 __all__ = [
     "ConnectionClosed",
     "ConnectionLost",
+    "ErrorReport",
     "HandshakeFailed",
     "LoginRefused",
     "MessageDenied",
     "RemoteError",
     "RequestFailed",
     "RequestTimeout",
+    "ScriptError",
     "SessionClosed",
+    "VersionConflict",
     "VestibuleError",
 ]
 
@@ -52,7 +56,11 @@ class VestibuleError(Exception):
 
 
 class HandshakeFailed(VestibuleError):  # noqa: N818 - a name of the public contract
-    """There is no connection: the upgrade or the handshake failed. Nothing was sent."""
+    """There is no connection: the upgrade or the handshake failed. Nothing was sent.
+
+    SERVER_PROOF_INVALID comes later: a broker that took part in a SCRAM login has not
+    proved that it knows the password. It has learnt none.
+    """
 
 
 class LoginRefused(VestibuleError):  # noqa: N818 - as above
@@ -141,6 +149,63 @@ class RequestTimeout(RequestFailed, TimeoutError):  # noqa: N818 - as above
     """An answer, or a provider, was not there in time."""
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorReport:
+    """What is wrong with one line of a script. Lines and columns begin at 1."""
+
+    message: str
+    line: int
+    column: int
+
+
+class ScriptError(RequestFailed):
+    """A script was refused, whole: nothing of it has happened."""
+
+    @property
+    def reports(self) -> tuple[ErrorReport, ...]:
+        """What is wrong, by line; at most one a line and 100 in all."""
+        reports = self.details.get("reports")
+        return tuple(
+            ErrorReport(
+                str(report.get("message", "")),
+                _number(report.get("line")),
+                _number(report.get("column")),
+            )
+            for report in (reports if isinstance(reports, list) else ())
+            if isinstance(report, dict)
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{one.line}:{one.column}: {one.message}" for one in self.reports]
+        return "\n".join([super().__str__(), *lines])
+
+
+class VersionConflict(RequestFailed):
+    """The view has another version than was expected, and nothing was tried."""
+
+    @property
+    def expected(self) -> int:
+        """The version that was expected."""
+        return _number(self.details.get("expected"))
+
+    @property
+    def current(self) -> int:
+        """The version that the view has."""
+        return _number(self.details.get("current"))
+
+
+def _number(value: object) -> int:
+    """Read a number of an answer; 0 is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+_KINDS: Final[dict[str, type[RequestFailed]]] = {
+    ErrorCode.SCRIPT_FAILED: ScriptError,
+    ErrorCode.VERSION_CONFLICT: VersionConflict,
+}
+"""Codes that have an exception of their own."""
+
+
 def request_failed(
     code: str,
     message: str,
@@ -151,7 +216,7 @@ def request_failed(
     name: str | None = None,
 ) -> RequestFailed:
     """Make the exception that belongs to the code of a failed request."""
-    kind: type[RequestFailed] = RequestFailed
+    kind = _KINDS.get(code, RequestFailed)
     if code in _DENIALS or code.startswith("perm/"):
         kind = MessageDenied
     elif code in _TIMEOUTS:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from vestibule.client.backoff import Backoff
@@ -16,7 +17,8 @@ from vestibule.client.errors import (
     HandshakeFailed,
     LoginRefused,
 )
-from vestibule.client.login import Accepted, Login
+from vestibule.client.login import Accepted, Login, Opening
+from vestibule.client.resumption import Resumption
 from vestibule.client.settings import Settings
 from vestibule.client.state import ConnectionState
 from vestibule.client.tasks import Tasks
@@ -39,6 +41,12 @@ _UNVERIFIED: Final = (
     " holds it: name the key as server_key, log in by SCRAM or key, or say"
     " plain_on_first_use=True"
 )
+
+_FINAL_FAILURES: Final[dict[str, EndReason]] = {
+    ErrorCode.SERVER_KEY_CHANGED: EndReason.SERVER_KEY_CHANGED,
+    ErrorCode.SERVER_PROOF_INVALID: EndReason.REAUTHENTICATION_FAILED,
+}
+"""What no further attempt would change."""
 
 TRANSITIONS: Final[dict[ConnectionState, frozenset[ConnectionState]]] = {
     ConnectionState.CONNECTING: frozenset(
@@ -76,19 +84,23 @@ class Lifecycle:
         self._over: Final = asyncio.Event()
         self._trust: Trust | None = None
         self._carrier: Carrier | None = None
-        self._kept: Login | None = None
         self._backoff: Final = (
             None if settings.reconnect is None else Backoff(settings.reconnect)
         )
         self._reconnecting: asyncio.Task[None] | None = None
         self._reason: str = EndReason.TRUNCATED
         self.state = ConnectionState.CONNECTING
+        self._shown = False
+        self._leaving = False
         self.accepted: Accepted | None = None
         """What the broker said at the last admission; None before the first."""
         self.channel: Final = Channel(
             settings.request_timeout, self._callbacks, self._tasks
         )
         self.channel.reports_to(settings.on_error)
+        self.resumption: Final = self.channel.add(
+            Resumption(keep_login_data=settings.keep_login_data)
+        )
 
     @property
     def session_id(self) -> str:
@@ -106,7 +118,7 @@ class Lifecycle:
         """
         try:
             self._trust = await self._find_trust()
-            carrier = self._carrier = Carrier(self._trust, self)
+            carrier = self._new_carrier()
             await carrier.open(self._dial, self._settings.target)
         except BaseException as error:
             changed = getattr(error, "code", "") == ErrorCode.SERVER_KEY_CHANGED
@@ -119,6 +131,11 @@ class Lifecycle:
         self._become(ConnectionState.QUARANTINED)
         if carrier.end is not None:
             self._finish(carrier.end.reason)
+
+    def _new_carrier(self) -> Carrier:
+        resumable = self._backoff is not None
+        self._carrier = Carrier(self._trust, self, resumable=resumable)
+        return self._carrier
 
     async def _find_trust(self) -> Trust | None:
         settings = self._settings
@@ -140,6 +157,7 @@ class Lifecycle:
 
         Raises:
             LoginRefused: refused, by the broker or before anything was sent.
+            HandshakeFailed: the broker has not proved that it knows the password.
             ConnectionClosed: the connection has ended, or ends without an answer.
         """
         if self.accepted is not None:
@@ -151,15 +169,14 @@ class Lifecycle:
             raise ConnectionClosed(self._reason)
         if state is ConnectionState.AUTHENTICATING:
             raise LoginRefused(ErrorCode.LOGIN_IN_PROGRESS, "another login is open")
-        carrier, trust = self._carrier, self._trust
+        carrier = self._carrier
         assert carrier is not None  # noqa: S101 - there is one from QUARANTINED on
-        if trust is not None and not (trust.plain_allowed or plain_on_first_use):
-            raise LoginRefused(ErrorCode.SERVER_KEY_UNVERIFIED, _UNVERIFIED)
+        self._check_shown(login, allowed=plain_on_first_use)
         self._become(ConnectionState.AUTHENTICATING)
         try:
             await carrier.login(login)
-            if self._settings.keep_login_data:
-                self._kept = login
+            self._shown = plain_on_first_use or login.proves_broker
+            self.resumption.keep(login)
             await self._remember(carrier)
         except CarrierEnded as ended:
             raise ConnectionClosed(ended.end.reason) from None
@@ -172,6 +189,47 @@ class Lifecycle:
             if self.state is ConnectionState.AUTHENTICATING:
                 self._become(ConnectionState.QUARANTINED)
             raise
+
+    def _check_shown(self, login: Login, *, allowed: bool) -> None:
+        """Refuse to show a secret to a broker whose key nobody has verified."""
+        trust = self._trust
+        if allowed or trust is None or trust.plain_allowed:
+            return
+        if login.shows_secret:
+            raise LoginRefused(ErrorCode.SERVER_KEY_UNVERIFIED, _UNVERIFIED)
+
+    # Logging in anew.
+
+    def opening(self, login: Login) -> Opening:
+        """Begin a login of the live session, on its present connection.
+
+        Raises:
+            LoginRefused: SCHEME_NOT_AVAILABLE; SERVER_KEY_UNVERIFIED, unless the
+                session's first login has shown or proved a password to this broker.
+        """
+        self._check_shown(login, allowed=self._shown)
+        carrier = self._carrier
+        assert carrier is not None  # noqa: S101 - a session has had one
+        return login.open(carrier.exporter)
+
+    def switched(self, login: Login, username: str, client_data: object) -> None:
+        """Take note of who the session is now, and by what it is taken up again."""
+        assert self.accepted is not None  # noqa: S101 - a session is made by an admission
+        self.accepted = replace(
+            self.accepted, username=username, client_data=client_data
+        )
+        self.resumption.keep(login)
+
+    def token_replaced(self, token: str | None) -> None:
+        """Take note of the token that the session has now."""
+        assert self.accepted is not None  # noqa: S101 - as above
+        self.accepted = replace(self.accepted, token=token)
+        if token is not None:
+            self.resumption.token_changed(token)
+
+    def leaves(self) -> None:
+        """Take the end, when it comes, as one that is wanted here."""
+        self._leaving = True
 
     async def _remember(self, carrier: Carrier) -> None:
         """Take in what keys the broker has."""
@@ -188,6 +246,7 @@ class Lifecycle:
     def admitted(self, carrier: Carrier, accepted: Accepted) -> None:
         """Open the session, or begin to make again what it had."""
         self.channel.attach(carrier)
+        self.resumption.accepted(carrier.resume_key, accepted)
         if self.state is ConnectionState.AUTHENTICATING:
             self.accepted = accepted
             self._opened()
@@ -206,7 +265,7 @@ class Lifecycle:
             case ConnectionState.OPEN if end.transient and self._backoff is not None:
                 self._take_up(end)
             case ConnectionState.OPEN:
-                self._finish(end.reason)
+                self._finish(end.reason, quietly=self._leaving)
             case ConnectionState.RECONNECTING:
                 if carrier is self.channel.carrier:
                     self.channel.lost()
@@ -214,8 +273,7 @@ class Lifecycle:
     # Reconnecting.
 
     def _take_up(self, end: End) -> None:
-        if self._kept is None:
-            # There is nothing to log in with.
+        if not self.resumption.possible:
             self._finish(EndReason.REAUTHENTICATION_FAILED)
             return
         assert self._backoff is not None  # noqa: S101 - `ended` has looked
@@ -223,19 +281,18 @@ class Lifecycle:
         self.channel.lost()
         self._become(ConnectionState.RECONNECTING, str(end.reason))
         self._reconnecting = self._tasks.start(
-            self._reconnect(self._backoff, self._kept, end), name="vestibule reconnect"
+            self._reconnect(self._backoff, end), name="vestibule reconnect"
         )
 
-    async def _reconnect(self, backoff: Backoff, login: Login, end: End) -> None:
+    async def _reconnect(self, backoff: Backoff, end: End) -> None:
         least = end.retry_after
         while (delay := backoff.delay(least)) is not None:
             await asyncio.sleep(delay)
-            carrier = self._carrier = Carrier(self._trust, self)
             try:
-                accepted = await self._log_in_again(carrier, login)
+                accepted = await self._log_in_again(self._new_carrier())
             except HandshakeFailed as failure:
-                if failure.code == ErrorCode.SERVER_KEY_CHANGED:
-                    self._finish(EndReason.SERVER_KEY_CHANGED)
+                if failure.code in _FINAL_FAILURES:
+                    self._finish(_FINAL_FAILURES[failure.code])
                     return
                 least = float(failure.details.get("retry_after", 0))
             except LoginRefused:
@@ -255,16 +312,33 @@ class Lifecycle:
                 return
         self._finish(end.reason)
 
-    async def _log_in_again(self, carrier: Carrier, login: Login) -> Accepted:
+    async def _log_in_again(self, carrier: Carrier) -> Accepted:
         try:
             await carrier.open(self._dial, self._settings.target)
-            accepted = await carrier.login(login)
+            accepted = await self._prove_again(carrier)
             await self._remember(carrier)
             await self._reopen(carrier)
         except BaseException:
             await carrier.close()
             raise
         return accepted
+
+    async def _prove_again(self, carrier: Carrier) -> Accepted:
+        """Present the ticket; if it is refused, or there is none, the login data."""
+        ticket, resumption = self.resumption.ticket(), self.resumption
+        if ticket is not None:
+            try:
+                return await carrier.login(ticket)
+            except LoginRefused as refused:
+                resumption.refused()
+                if resumption.login is None:
+                    raise
+                if refused.code == ErrorCode.TOO_MANY_AUTH_ATTEMPTS:
+                    # The one attempt of this connection: the data go on another.
+                    raise CarrierEnded(End(EndReason.TRUNCATED)) from None
+        if resumption.login is None:
+            raise LoginRefused(ErrorCode.INVALID_AUTH_DATA, "nothing to log in with")
+        return await carrier.login(resumption.login)
 
     async def _reopen(self, carrier: Carrier) -> None:
         with suppress(ConnectionLost):  # `carrier.end` says more

@@ -62,6 +62,8 @@ class Rpc(Feature):
         self._provisions: dict[str, Provision] = {}
         self._running: dict[int, tuple[GivenCall, asyncio.Task[None]]] = {}
         self._finished: Recent[str] = Recent()
+        self.on_called: Callable[[str, Any], None] | None = None
+        """Told the name and the data of each call that succeeded."""
 
     # What applications call.
 
@@ -86,9 +88,12 @@ class Rpc(Feature):
         _check_name(name)
         body = body_of(data, CALL, name)
         wait, milliseconds = _time(timeout)
-        return await self._result(
+        result = await self._result(
             lambda id_: messages.Call(id_, name, body, milliseconds), CALL, name, wait
         )
+        if self.on_called is not None:
+            self.on_called(name, data)
+        return result
 
     async def send(
         self,

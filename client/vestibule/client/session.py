@@ -2,10 +2,16 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+from vestibule.client.authenticators import Authenticators
 from vestibule.client.exchange import EventComponents, Exchange
+from vestibule.client.leaving import Leaving
 from vestibule.client.lifecycle import Lifecycle
+from vestibule.client.noticing import Changes
+from vestibule.client.own_password import OwnPassword
 from vestibule.client.pubsub import Events
+from vestibule.client.reauthentication import Reauthentication
 from vestibule.client.rpc import Rpc
+from vestibule.client.security import Security
 
 
 if TYPE_CHECKING:
@@ -28,9 +34,28 @@ class Session:
         self.connection: Final = connection
         self.events: Final = channel.add(Events(channel))
         self.rpc: Final = channel.add(Rpc(channel, self))
+        self._leaving: Final = channel.add(Leaving(channel, lifecycle.token_replaced))
         broker = self._accepted.broker
+        changed = lifecycle.resumption.password_changed
+        self.rpc.on_called = OwnPassword(broker, changed)
         self.exchange: Final = Exchange(self.rpc, broker)
         self.event: Final = EventComponents(self.events, channel.tasks, broker)
+        self.security: Final = Security(
+            self.exchange,
+            Reauthentication(lifecycle),
+            lambda: self.username,
+            channel.request_timeout,
+            channel.add(Authenticators(channel, self._register_authenticator)),
+            channel.add(Changes()),
+        )
+
+    async def _register_authenticator(self, name: str) -> None:
+        await self.exchange.call(
+            "security",
+            "set_authenticator",
+            name,
+            timeout=self._lifecycle.channel.request_timeout,
+        )
 
     def __repr__(self) -> str:
         return f"<Session {self.session_id} of {self.username!r}>"
@@ -58,7 +83,11 @@ class Session:
 
     @property
     def token(self) -> str | None:
-        """The session's token, if the broker gives one. It is a secret."""
+        """The session's token, if the broker gives one. It is a secret.
+
+        Good for `login({"token": …})` and for HTTP. It is another after one's own
+        password was changed, or the session has logged in anew.
+        """
         return self._accepted.token
 
     @property
@@ -66,9 +95,31 @@ class Session:
         """The broker's settings that give up protection; empty is good."""
         return self._accepted.insecure
 
-    async def close(self) -> None:
-        """End the session and its connection. Idempotent."""
-        await self._lifecycle.close()
+    async def close(
+        self, *, revoke_token: bool = False, end_children: bool = False
+    ) -> None:
+        """End the session and its connection. Idempotent, without more to do.
+
+        Args:
+            revoke_token: refuse the session's token for good; what else goes on under
+                it ends too, `token_revoked`.
+            end_children: end the other sessions under the token, `parent_closed`; it
+                stays good.
+
+        Raises:
+            RequestFailed: STORAGE_FAILED; the token is refused already, but that is not
+                stored. The session has ended.
+            ConnectionLost, SessionClosed: the broker could not be asked for more. The
+                session has ended.
+        """
+        try:
+            if revoke_token or end_children:
+                self._lifecycle.leaves()
+                await self._leaving.leave(
+                    revoke_token=revoke_token, end_children=end_children
+                )
+        finally:
+            await self._lifecycle.close()
 
     async def wait_closed(self) -> str:
         """Wait until it has ended for good, and say why."""

@@ -91,6 +91,7 @@ class Section(StrEnum):
 class Need:
     """What grants an action; any one of the three that are not empty is enough.
 
+    With `everybody` nothing has to: whoever is admitted may, unless it is prohibited.
     A prohibiting rule of `section` and `verb` denies, whatever else grants.
     """
 
@@ -100,6 +101,7 @@ class Need:
     """All of these, from path assignments at the path."""
     globally: frozenset[GlobalPermission] = frozenset()
     """All of these, among the session's global permissions."""
+    everybody: bool = False
 
 
 def _need(

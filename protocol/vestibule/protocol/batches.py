@@ -17,8 +17,10 @@ from vestibule.protocol.limits import MAX_ID, WireLimits
 from vestibule.protocol.messages import (
     AnyNotice,
     AnyRequest,
+    AuthenticatorAnswered,
     Call,
     Publish,
+    Reauthenticate,
     Request,
     Respond,
     Send,
@@ -32,7 +34,14 @@ __all__ = ["NoticeReader", "RequestReader"]
 _REQUESTS: Final = {kind.__struct_config__.tag: kind for kind in get_args(AnyRequest)}
 _NOTICES: Final = {kind.__struct_config__.tag: kind for kind in get_args(AnyNotice)}
 
-_BODIED: Final = (Publish, Call, Send, Respond)
+_BODIED: Final = (
+    Publish,
+    Call,
+    Send,
+    Respond,
+    AuthenticatorAnswered,
+    Reauthenticate,
+)
 """The requests and answers with a body; a test compares this with their fields."""
 
 _HAS_ID: Final = 1

@@ -20,16 +20,23 @@ __all__ = [
     "Answered",
     "AnyNotice",
     "AnyRequest",
+    "AuthenticationAsked",
+    "AuthenticationWithdrawn",
+    "AuthenticatorAnswered",
+    "AuthenticatorClosed",
     "Call",
     "CallGiven",
     "CallWithdrawn",
     "Cancel",
+    "ChangeNoticed",
     "Event",
     "Fail",
     "Failed",
+    "Leave",
     "Message",
     "Provide",
     "Publish",
+    "Reauthenticate",
     "Reject",
     "Request",
     "Respond",
@@ -37,7 +44,10 @@ __all__ = [
     "Send",
     "Subscribe",
     "Suspended",
+    "TicketReplaced",
+    "TokenReplaced",
     "Unprovide",
+    "UnregisterAuthenticator",
     "Unsubscribe",
 ]
 
@@ -127,6 +137,17 @@ class Send(Request, tag=22, frozen=True):
     timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)] = 10_000
 
 
+class Reauthenticate(Request, tag=28, frozen=True):
+    """Log the session in anew: by `scheme`, `data` being the fields of such a login.
+
+    Messages behind it wait for its answer. Answered with a map of `username` and
+    `client_data`, or with what refuses a login; the session then stays who it was.
+    """
+
+    scheme: str
+    data: Raw
+
+
 # Client to broker: what wants no answer. `call` is the broker's id of a given call.
 
 
@@ -161,6 +182,40 @@ class Fail(Message, tag=27, frozen=True):
     call: RequestId
     name: Annotated[str, msgspec.Meta(max_length=256)]
     message: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+class Leave(Request, tag=29, frozen=True):
+    """Close the session.
+
+    With `revoke_token` its token is revoked for good, so that all that goes on under it
+    ends; with `end_children` the other sessions under the token end and it stays good.
+
+    Answered nil, or STORAGE_FAILED where a revocation is in force and not stored; then
+    the session ends as closed by its client.
+    """
+
+    revoke_token: bool = False
+    end_children: bool = False
+
+
+class UnregisterAuthenticator(Request, tag=30, frozen=True):
+    """End the session's registration as a control authenticator of that name.
+
+    A registration is begun by the method `set_authenticator` of `security`. Answered
+    nil, also if there is none any more.
+    """
+
+    name: str
+
+
+class AuthenticatorAnswered(Message, tag=31, frozen=True):
+    """A control authenticator's answer: a map, or nil where it has failed.
+
+    `ask` is the broker's id of the question.
+    """
+
+    ask: RequestId
+    data: Raw
 
 
 # Broker to client.
@@ -238,6 +293,58 @@ class Resumed(Message, tag=39, frozen=True):
     names: list[str]
 
 
+class TicketReplaced(Message, tag=40, frozen=True):
+    """The session's resume ticket is void.
+
+    `ticket` takes its place, under the same key and for `ttl_ms` after the session;
+    nil: there is none any more.
+    """
+
+    ticket: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)] | None
+    ttl_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
+
+
+class TokenReplaced(Message, tag=41, frozen=True):
+    """The session has another session token from here on; nil: none any more."""
+
+    token: str | None
+
+
+class ChangeNoticed(Message, tag=42, frozen=True):
+    """A change of the directory changed what the session may do.
+
+    `kinds` are the names of the directory events that the change emits, without what
+    they hold. At most one comes for an epoch.
+    """
+
+    epoch: Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
+    kinds: list[str]
+
+
+class AuthenticationAsked(Message, tag=43, frozen=True):
+    """A login for a control authenticator registered as `name` to decide.
+
+    `data` is a map. It holds credentials.
+    """
+
+    ask: RequestId
+    name: str
+    data: Raw
+
+
+class AuthenticationWithdrawn(Message, tag=44, frozen=True):
+    """A question is over (the stranger left, or it was late): stop deciding it."""
+
+    ask: RequestId
+
+
+class AuthenticatorClosed(Message, tag=45, frozen=True):
+    """A registration was ended by the broker, and does not come back by itself."""
+
+    name: str
+    code: str
+
+
 AnyRequest: TypeAlias = (
     Publish
     | Subscribe
@@ -251,6 +358,10 @@ AnyRequest: TypeAlias = (
     | Reject
     | Respond
     | Fail
+    | Reauthenticate
+    | Leave
+    | UnregisterAuthenticator
+    | AuthenticatorAnswered
 )
 """What an admitted client may send."""
 
@@ -263,5 +374,11 @@ AnyNotice: TypeAlias = (
     | AnswerRefused
     | Suspended
     | Resumed
+    | ChangeNoticed
+    | TicketReplaced
+    | TokenReplaced
+    | AuthenticationAsked
+    | AuthenticationWithdrawn
+    | AuthenticatorClosed
 )
 """What a broker may send to an admitted client."""

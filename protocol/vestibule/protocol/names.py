@@ -12,6 +12,7 @@ __all__ = [
     "MAX_SEGMENTS",
     "Name",
     "canonical_text",
+    "parse_assignment_path",
     "parse_name",
 ]
 
@@ -106,6 +107,17 @@ def parse_name(text: str) -> Name:
     # Long names are parsed each time: remembering them would let one client fill the
     # memory with 16,384 of the longest.
     return _remembered(text) if len(text) <= _SHORT else _parse(text)
+
+
+def parse_assignment_path(text: str) -> Name:
+    """Make the path of an assignment or an isolated path from what came in.
+
+    Raises:
+        InvalidName: as `parse_name`, or `{` or `}`, which stand for templates elsewhere.
+    """
+    if "{" in text or "}" in text:
+        raise InvalidName("a brace in the path of an assignment")
+    return parse_name(text)
 
 
 def _parse(text: str) -> Name:

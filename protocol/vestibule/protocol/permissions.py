@@ -1,6 +1,7 @@
 """The rights that assignments hand out: global permissions and path permissions."""
 
 from enum import StrEnum
+from typing import Self
 
 
 __all__ = ["GlobalPermission", "PathPermission"]
@@ -26,6 +27,14 @@ class GlobalPermission(StrEnum):
         """The permission's number on the wire: its place in this list."""
         return list(type(self)).index(self)
 
+    @classmethod
+    def of_code(cls, code: int) -> Self:
+        """Give the permission of a number; UNKNOWN_GLOBAL_PERMISSION if none has it."""
+        known = list(cls)
+        return (
+            known[code] if 0 <= code < len(known) else cls("UNKNOWN_GLOBAL_PERMISSION")
+        )
+
 
 class PathPermission(StrEnum):
     """A right that an assignment gives at a path and below it."""
@@ -47,3 +56,9 @@ class PathPermission(StrEnum):
     def code(self) -> int:
         """The permission's number on the wire: its place in this list."""
         return list(type(self)).index(self)
+
+    @classmethod
+    def of_code(cls, code: int) -> Self:
+        """Give the permission of a number; UNKNOWN_PATH_PERMISSION if none has it."""
+        known = list(cls)
+        return known[code] if 0 <= code < len(known) else cls("UNKNOWN_PATH_PERMISSION")

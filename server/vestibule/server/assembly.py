@@ -1,76 +1,59 @@
 """Putting a broker's parts together, from the gate outwards."""
 
-import asyncio
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vestibule.protocol.crypto import IdentityKey
-from vestibule.protocol.errors import EndReason
-from vestibule.server.audit import AuditLog
+from vestibule.server.announcing import Announcer
+from vestibule.server.attachments import Attachments
 from vestibule.server.authenticators import (
-    Authenticator,
     Chain,
-    DirectoryAuthenticator,
-    HandlerAuthenticator,
 )
 from vestibule.server.components import Component
-from vestibule.server.config import Config
-from vestibule.server.counters import Counters
 from vestibule.server.delivery import Delivery
-from vestibule.server.directory import Directory
+from vestibule.server.features.authenticating import Authenticating
 from vestibule.server.features.events import Events
+from vestibule.server.features.leaving import Leaving
+from vestibule.server.features.reauthenticating import Reauthenticating
 from vestibule.server.features.rpc import Rpc
-from vestibule.server.features.security import SecurityComponent
-from vestibule.server.gate import Gate, OnDenied
-from vestibule.server.hooks import Hooks
+from vestibule.server.features.security.administration import administration
+from vestibule.server.features.security.answers import Answers
+from vestibule.server.features.security.attaching import Attaching
+from vestibule.server.features.security.audit_log import AuditQueries
+from vestibule.server.features.security.live_sessions import LiveSessions
+from vestibule.server.features.security.own_permissions import OwnPermissions
+from vestibule.server.features.security.own_user import OwnUser
+from vestibule.server.features.security.registering import Registering
+from vestibule.server.features.security.sessions_and_tokens import SessionsAndTokens
+from vestibule.server.following import Following
+from vestibule.server.gate import Gate
+from vestibule.server.ground import Ground
+from vestibule.server.holdings import Holder
 from vestibule.server.inbox import InboxLimits
+from vestibule.server.judging import Judge
 from vestibule.server.limits import SessionLimits
 from vestibule.server.listener import Listener
-from vestibule.server.lockout import AddressFailures, Lockout, OwnPasswords
+from vestibule.server.lockout import Lockout, OwnPasswords
+from vestibule.server.login_assembly import make_chain, make_judge
 from vestibule.server.methods import OwnMethods
 from vestibule.server.pump import PumpService
 from vestibule.server.quarantine import Door
 from vestibule.server.room import Room
-from vestibule.server.router import Router
+from vestibule.server.router import Feature, Router
+from vestibule.server.schemes.tickets import Tickets
 from vestibule.server.service import Service
 from vestibule.server.session import Session
-from vestibule.server.sessions import Sessions
-from vestibule.server.tasks import Tasks
+from vestibule.server.session_expiry import SessionExpiry
+from vestibule.server.switching import Switching
+from vestibule.server.token_logins import TokenLogins
+from vestibule.server.tokens import Tokens
 from vestibule.server.turns import Turns
-from vestibule.server.turnstile import Turnstile
 from vestibule.server.upgrade import CLEAR, SEALED, Upgrades
 
 
-__all__ = ["Ground", "Parts", "assemble"]
+__all__ = ["Parts", "assemble"]
 
 _BOX_OVERHEAD: Final = 16
 """A box is this much longer than its batch."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """What the parts stand on; the broker owns it.
-
-    `finishing` owns what a stop gives time to end by itself, `tasks` the rest.
-    `clock` counts seconds for lockouts, `denied` is told each refused message,
-    `login_fields` says what an admitted session is told, `ended` hears of each end.
-    """
-
-    config: Config
-    loop: asyncio.AbstractEventLoop
-    clock: Callable[[], float]
-    directory: Directory
-    identities: Sequence[IdentityKey]
-    hooks: Hooks
-    sessions: Sessions
-    counters: Counters
-    audit: AuditLog
-    tasks: Tasks
-    finishing: Tasks
-    denied: OnDenied
-    login_fields: Callable[[Session], dict[str, Any]]
-    ended: Callable[[Session, EndReason], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +64,9 @@ class Parts:
     rpc: Rpc
     room: Room
     listener: Listener
+    following: Following
+    chain: Chain
+    tokens: Tokens
 
 
 def assemble(ground: Ground) -> Parts:
@@ -92,14 +78,62 @@ def assemble(ground: Ground) -> Parts:
         interval=config.lockout.interval,
         clock=ground.clock,
     )
-    events, rpc = _features(ground, lockout)
     room = Room(
         most=config.quarantine.max_connections,
         most_per_address=config.quarantine.max_per_address,
         evict_after=config.quarantine.evict_after,
         clock=ground.loop.time,
     )
-    conversations = _conversations(ground, lockout, Router((events, rpc)))
+    tickets = Tickets(
+        ground.directory,
+        ttl=config.resume.ticket_ttl,
+        per_user=config.limits.sessions_per_user,
+        clock=ground.clock,
+        now=ground.wall,
+    )
+    following = Following(
+        ground.directory,
+        ground.sessions,
+        ground.hooks,
+        tickets=tickets,
+        counters=ground.counters,
+        audit=ground.audit,
+        tasks=ground.finishing,
+    )
+    tokens = _tokens(ground, following)
+    attachments = Attachments()
+    gate, events, rpc, authenticating = _features(
+        ground, lockout, following, attachments, tokens
+    )
+    following.drive(events, rpc, authenticating)
+    chain = make_chain(ground, lockout, authenticating)
+    logins = TokenLogins(
+        tokens,
+        ground.directory,
+        ground.profiles,
+        sessions=ground.sessions,
+        clock=ground.loop.time,
+        admin_network_logins=config.admin_network_logins,
+    )
+    judge = make_judge(ground, lockout, tickets, logins, chain)
+    switching = _switching(ground, following, tickets)
+    switching.hear(became=lambda session, _before: tokens.switched(session))
+    _announce(ground, events, attachments, following, switching)
+    reauthenticating = Reauthenticating(
+        gate,
+        judge,
+        switching.switch,
+        broker_name=config.name,
+        limits=config.wire_limits(),
+    )
+    features: tuple[Feature, ...] = (
+        events,
+        rpc,
+        authenticating,
+        reauthenticating,
+        Leaving(tokens),
+    )
+    conversations = _conversations(ground, judge, Router(features), following, tickets)
     listener = Listener(
         PumpService(
             conversations=conversations,
@@ -117,16 +151,70 @@ def assemble(ground: Ground) -> Parts:
         port=config.listen.port,
         user_timeout=2 * config.heartbeat.interval,
     )
-    return Parts(events, rpc, room, listener)
+    return Parts(events, rpc, room, listener, following, chain, tokens)
 
 
-def _features(ground: Ground, lockout: Lockout) -> tuple[Events, Rpc]:
+def _tokens(ground: Ground, following: Following) -> Tokens:
+    """Make what keeps session tokens, and the profiles that limit them."""
+    config = ground.config
+    tokens = Tokens(
+        ground.directory,
+        ground.profiles,
+        loop=ground.loop,
+        broker_keys=[key.public for key in ground.identities],
+        tokens_per_user=config.limits.tokens_per_user,
+        sessions=ground.sessions,
+    )
+    following.hear(tokens.begun, tokens.over)
+    following.tell(tokens.told)
+    return tokens
+
+
+def _features(
+    ground: Ground,
+    lockout: Lockout,
+    following: Following,
+    attachments: Attachments,
+    tokens: Tokens,
+) -> tuple[Gate, Events, Rpc, Authenticating]:
     """Make what lies behind the gate, the broker's own methods included."""
     config, limits = ground.config, ground.config.limits
-    security = SecurityComponent(
-        ground.directory, lockout=OwnPasswords(lockout, ground.sessions)
+    holders: list[Holder] = []
+    security = Component.of(
+        "security",
+        administration(ground.directory),
+        AuditQueries(ground.trail),
+        OwnPermissions(ground.sessions),
+        OwnUser(ground.directory, lockout=OwnPasswords(lockout, ground.sessions)),
+        Registering(
+            lambda session, name: authenticating.register(session, name),  # noqa: PLW0108 - it is made below
+            ground.sessions,
+        ),
+        Attaching(attachments, ground.sessions),
+        Answers(
+            ground.directory,
+            ground.sessions,
+            holders,
+            provided=lambda: rpc.providing.names,
+        ),
+        LiveSessions(
+            ground.directory,
+            ground.sessions,
+            recheck=following.recheck_all,
+            denied=ground.denied,
+            counters=ground.counters,
+            audit=ground.audit,
+            broker_name=config.name,
+        ),
+        SessionsAndTokens(
+            ground.sessions,
+            tokens,
+            audit=ground.audit,
+            clock=ground.loop.time,
+            wall=lambda: ground.directory.now,
+        ),
     )
-    components = [Component.of("security", security)]
+    components = [security]
     gate = Gate(
         ground.hooks,
         broker_name=config.name,
@@ -162,31 +250,77 @@ def _features(ground: Ground, lockout: Lockout) -> tuple[Events, Rpc]:
             tasks=ground.finishing,
         ),
         loop=ground.loop,
+        stray=ground.audit.answer_refused,
     )
-    return events, rpc
+    holders.extend((events, rpc.providing))
+    authenticating = Authenticating(
+        gate,
+        delivery,
+        names=[one.control for one in config.authenticators if one.control],
+        path=f"{config.name}/security/set_authenticator",
+        audit=ground.audit,
+    )
+    return gate, events, rpc, authenticating
 
 
-def _conversations(ground: Ground, lockout: Lockout, router: Router) -> Service:
+def _switching(ground: Ground, following: Following, tickets: Tickets) -> Switching:
+    """Make what sessions become somebody else by, and what ends them in their time."""
+    switching = Switching(
+        ground.directory, ground.sessions, following, audit=ground.audit
+    )
+    expiry = SessionExpiry(ground.loop, ground.wall)
+    following.hear(expiry.watch, lambda session, _reason: expiry.forget(session))
+    switching.hear(became=lambda session, _before: expiry.watch(session))
+    switching.hear(became=lambda session, _before: tickets.renew(session))
+    return switching
+
+
+def _announce(
+    ground: Ground,
+    events: Events,
+    attachments: Attachments,
+    following: Following,
+    switching: Switching,
+) -> None:
+    """Have the broker's own events emitted."""
+    encrypted = ground.config.encryption == "required"
+    announcer = Announcer(
+        events,
+        attachments,
+        broker_name=ground.config.name,
+        protocol=SEALED if encrypted else CLEAR,
+        encrypted=encrypted,
+        now=lambda: int(ground.wall() * 1000),
+    )
+    following.tell(announcer.changed)
+    following.hear(announcer.connected, announcer.ended)
+    switching.hear(leaving=announcer.leaving, became=announcer.became)
+
+
+def _conversations(
+    ground: Ground,
+    judge: Judge,
+    router: Router,
+    following: Following,
+    tickets: Tickets,
+) -> Service:
     """Make what every conversation shares."""
+
+    def login_fields(session: Session) -> dict[str, Any]:
+        return {**ground.login_fields(session), **tickets.fields(session)}
+
     config, limits, quarantine = (
         ground.config,
         ground.config.limits,
         ground.config.quarantine,
     )
     door = Door(
-        chain=_chain(ground),
+        judge=judge,
         directory=ground.directory,
-        lockout=lockout,
-        addresses=AddressFailures(
-            most=quarantine.max_failures_per_address,
-            window=quarantine.failure_window,
-            clock=ground.clock,
-        ),
-        turnstile=Turnstile(),
         sessions=ground.sessions,
-        sessions_per_user=limits.sessions_per_user,
         counters=ground.counters,
         audit=ground.audit,
+        now=ground.wall,
     )
     return Service(
         loop=ground.loop,
@@ -208,18 +342,7 @@ def _conversations(ground: Ground, lockout: Lockout, router: Router) -> Service:
         router=router,
         tasks=ground.tasks,
         counters=ground.counters,
-        login_fields=ground.login_fields,
-        admitted=ground.sessions.add,
-        ended=ground.ended,
+        login_fields=login_fields,
+        admitted=following.admitted,
+        ended=following.ended,
     )
-
-
-def _chain(ground: Ground) -> Chain:
-    """Make the configured chain; without a handler its member is left out."""
-    members: list[Authenticator] = []
-    for name in ground.config.authenticators:
-        if name == "directory":
-            members.append(DirectoryAuthenticator(ground.directory))
-        elif ground.hooks.present:
-            members.append(HandlerAuthenticator(ground.hooks, ground.directory))
-    return Chain(members)

@@ -2,36 +2,40 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
 
-from vestibule.protocol.errors import EndReason, ErrorCode
+from vestibule.protocol.errors import ErrorCode
 from vestibule.server import keyfile, logs
-from vestibule.server.assembly import Ground, Parts, assemble
+from vestibule.server.assembly import Parts, assemble
 from vestibule.server.audit import AuditLog
 from vestibule.server.config import Config
 from vestibule.server.config_source import ConfigError
 from vestibule.server.counters import Counters
-from vestibule.server.directory import Directory, DirectoryChange
+from vestibule.server.directory import Directory
 from vestibule.server.features.rpc import Rpc
 from vestibule.server.features.security import SECURITY_METHODS
+from vestibule.server.folderlock import FolderLock
 from vestibule.server.gate import Right
+from vestibule.server.ground import Ground
 from vestibule.server.hooks import Hooks
 from vestibule.server.http import HttpListener
 from vestibule.server.loading import check_handler, load_handler
 from vestibule.server.open_handler import OpenHandler
-from vestibule.server.revocation import revoke
-from vestibule.server.router import Feature
+from vestibule.server.profiles import Profiles
 from vestibule.server.secret import Secret
 from vestibule.server.session import Session
 from vestibule.server.sessions import Sessions
 from vestibule.server.shutdown import say_goodbye
 from vestibule.server.tasks import Tasks
 from vestibule.server.tls import server_context
+from vestibule.server.trail import Trail
 from vestibule.server.verdict import Denied
 
 
@@ -51,7 +55,7 @@ class Broker:
 
     `handler` takes the place of the configured one. Nothing is made and no port is
     opened before the block is entered; what stops the start raises a `ConfigError`.
-    `clock` counts seconds for the lockout; with `listen` false no port is opened and
+    `clock` counts seconds for the lockout, `wall` those since 1970; with `listen` false no port is opened and
     connections come through `pump` alone (`vestibule.server.testing`).
     """
 
@@ -61,6 +65,7 @@ class Broker:
         handler: object | None = None,
         *,
         clock: Callable[[], float] | None = None,
+        wall: Callable[[], float] = time.time,
         listen: bool = True,
     ) -> None:
         logs.ensure()
@@ -68,6 +73,7 @@ class Broker:
         self.config: Final = config
         self._handler = handler
         self._clock = clock
+        self._wall = wall
         self._counters: Final = Counters()
         self._sessions: Final = Sessions()
         self._stopping = False
@@ -75,11 +81,11 @@ class Broker:
         self._audit: Final = AuditLog(
             config.audit.line_bytes, on_lost=lambda: self._counters.add("audit_lost")
         )
-        self._features: tuple[Feature, ...] = ()
         self._stopped: Final = asyncio.Event()
         self._tasks: Final = Tasks()
         self._finishing: Final = Tasks()
         self._http: HttpListener | None = None
+        self._folder_lock: Final = FolderLock(config.data)
 
     # What can be seen.
 
@@ -138,7 +144,8 @@ class Broker:
         """`ok`, `stopping` or `storage` (the last write failed), as `/health` tells."""
         if self._stopping:
             return "stopping"
-        return "storage" if self._directory.storage_failed else "ok"
+        failed = self._directory.storage_failed or self._audit.failed
+        return "storage" if failed else "ok"
 
     # Starting.
 
@@ -166,8 +173,12 @@ class Broker:
         config = self.config
         handler = self._choose_handler()
         tls = None if config.listen.tls is None else server_context(config.listen.tls)
-        fresh = keyfile.check_data_folder(config.data)
+        self._profiles = Profiles.of(config)
+        keyfile.check_data_folder(config.data)
         async with AsyncExitStack() as undoing:
+            undoing.enter_context(self._folder_lock)
+            # Again, now that nobody else makes it.
+            fresh = keyfile.check_data_folder(config.data)
             if fresh:
                 # Else the administrator's password would be set, and told to nobody.
                 undoing.callback(keyfile.unmake, config.data)
@@ -176,20 +187,35 @@ class Broker:
                 if fresh
                 else keyfile.read_keys(config.data)
             )
+            self._trail = await self._open_trail()
+            undoing.push_async_callback(self._trail.close)
             self._directory = await self._open_directory()
+            self._directory.halt_while(lambda: self._audit.refuses)
             undoing.push_async_callback(self._directory.close)
             self._parts = self._assemble(handler)
-            self._features = (self._parts.events, self._parts.rpc)
-            self._directory.on_change(self._changed)
+            self._directory.on_change(self._parts.following.changed)
+            self._directory.on_script(self._parts.following.ran)
             if self._listens:
                 undoing.push_async_callback(self._close_ports)
                 await self._parts.listener.start(tls)
                 await self._start_http()
             undoing.pop_all()
+        self._parts.chain.start()
         self._started = True
         for setting in config.insecure_settings():
             log.warning("broker.insecure", setting=setting)
         log.info("broker.started", url=self.url)
+
+    async def _open_trail(self) -> Trail:
+        trail = await Trail.open(
+            self.config.data,
+            self.config.audit,
+            on_lost=lambda: self._counters.add("audit_lost"),
+            now=self._wall,
+        )
+        self._audit.keep_in(trail)
+        self._audit.note("broker_started", version=version("vestibule"))
+        return trail
 
     async def _open_directory(self) -> Directory:
         config = self.config
@@ -201,6 +227,7 @@ class Broker:
             passwords=config.passwords,
             admin_password=Secret(password) if password else None,
             case_insensitive=config.usernames_case_insensitive,
+            now=self._wall,
         )
 
     def _choose_handler(self) -> object | None:
@@ -228,17 +255,19 @@ class Broker:
                 config=config,
                 loop=loop,
                 clock=self._clock or loop.time,
+                wall=self._wall,
                 directory=self._directory,
                 identities=self._identities,
                 hooks=self._hooks,
                 sessions=self._sessions,
                 counters=self._counters,
                 audit=self._audit,
+                trail=self._trail,
                 tasks=self._tasks,
                 finishing=self._finishing,
                 denied=self._denied,
                 login_fields=self._login_fields,
-                ended=self._ended,
+                profiles=self._profiles,
             )
         )
 
@@ -259,7 +288,7 @@ class Broker:
 
     def pump(self) -> asyncio.Protocol:
         """Make the protocol of one more connection, for a transport of any kind."""
-        return self._parts.listener.pump()
+        return self._parts.listener.pump(local=True)
 
     def _login_fields(self, session: Session) -> dict[str, Any]:
         return {
@@ -285,25 +314,7 @@ class Broker:
             verdict=denied,
             code=ErrorCode.MESSAGE_PERMISSION_ERROR
             if failed
-            else ErrorCode.MESSAGE_DENIED,
-        )
-
-    def _ended(self, session: Session, reason: EndReason) -> None:
-        self._sessions.discard(session)
-        for feature in self._features:
-            try:
-                feature.session_ended(session)
-            except Exception as problem:  # noqa: BLE001 - the others hear of it too
-                _log_failure(session, problem)
-        self._audit.session_ended(
-            session_id=session.id,
-            username=session.username,
-            address=session.remote_address,
-            reason=reason,
-        )
-        self._finishing.start(
-            self._hooks.on_client_disconnect(session.username),
-            name=f"end of {session.id}",
+            else denied.code or ErrorCode.MESSAGE_DENIED,
         )
 
     async def recheck(self, username: str | None = None) -> None:
@@ -312,52 +323,7 @@ class Broker:
         For decisions that only the permission handler knows the reasons of. When this
         returns, nothing that it now refuses is delivered any more.
         """
-        sessions = (
-            list(self._sessions.values())
-            if username is None
-            else self._sessions.of(username)
-        )
-        for session in sessions:
-            session.generation += 1
-        await self._recheck_all(sessions)
-
-    async def _recheck_all(self, sessions: Iterable[Session]) -> None:
-        """Decide again what stands of `sessions`, side by side where a handler waits."""
-        if self._hooks.decides:
-            await asyncio.gather(*(self._recheck(session) for session in sessions))
-        else:
-            for session in sessions:
-                await self._recheck(session)
-
-    async def _recheck(self, session: Session) -> None:
-        for feature in self._features:
-            if session.ended:
-                return
-            try:
-                await feature.recheck(session)
-            except Exception as problem:  # noqa: BLE001 - other sessions have their turn
-                # It may hold what it has no right to any more.
-                _log_failure(session, problem)
-                session.link.fail()
-
-    async def _changed(self, change: DirectoryChange) -> None:
-        """Bring a change of the directory into force, before it is acknowledged."""
-        policy = self._directory.policy
-        touched = []
-        for session in list(self._sessions.values()):
-            before = session.subject
-            session.follow(policy)
-            if not session.subject.same_rights(before):
-                touched.append(session)
-        revoke(change, self._sessions, self._counters)
-        await self._recheck_all(touched)
-        self._audit.changed(
-            epoch=change.epoch,
-            by=change.by,
-            session_id=change.session_id,
-            users=change.users,
-            groups=change.groups,
-        )
+        await self._parts.following.recheck(username)
 
     # Stopping.
 
@@ -389,6 +355,9 @@ class Broker:
         )
         await self._close_ports()
         await self._directory.close()
+        self._audit.note("broker_stopped")
+        await self._trail.close()
+        self._folder_lock.release()
 
     async def _close_ports(self) -> None:
         """Leave no connection and no task, and then no port."""
@@ -397,13 +366,11 @@ class Broker:
         await self._finishing.settle(_FINISH_SECONDS)
         await self._tasks.close()
         await self._finishing.close()
+        await self._parts.chain.close()
+        self._parts.tokens.close()
         if self._http is not None:
             await self._http.stop()
 
     async def wait_stopped(self) -> None:
         """Wait until `stop` has done its work."""
         await self._stopped.wait()
-
-
-def _log_failure(session: Session, problem: Exception) -> None:
-    log.error("feature.failed", session=session.id, exception=type(problem).__name__)

@@ -5,15 +5,16 @@ What they need is imported inside them, so that the others start fast.
 """
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+from vestibule.server import cli_audit, cli_locks, cli_operations, cli_script
+from vestibule.server.cli_context import AsJson, ConfigFile, fail, load
 
 
 if TYPE_CHECKING:
     from vestibule.protocol.crypto import IdentityKey
-    from vestibule.server.config import Config
 
 
 __all__ = ["commands"]
@@ -41,29 +42,11 @@ keys = typer.Typer(
     help="The broker's identity keys.", no_args_is_help=True, rich_markup_mode=None
 )
 commands.add_typer(keys, name="key")
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", "-c", help="YAML file; without one the defaults and VESTIBULE_…"
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-
-
-def _fail(problem: object) -> NoReturn:
-    """Write one line to standard error and exit with 1."""
-    typer.echo(f"vestibule: {problem}", err=True)
-    raise typer.Exit(1)
-
-
-def _load(path: Path | None) -> "Config":
-    from vestibule.server.config import Config, ConfigError  # noqa: PLC0415 - starts faster
-
-    try:
-        return Config.load(path)
-    except ConfigError as problem:
-        _fail(problem)
+commands.add_typer(cli_script.scripts, name="script")
+commands.add_typer(cli_audit.audit, name="audit")
+commands.add_typer(cli_operations.operations)
+commands.add_typer(cli_locks.users, name="user")
+commands.add_typer(cli_locks.groups, name="group")
 
 
 @commands.command()
@@ -76,11 +59,11 @@ def serve(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
     """
     from vestibule.server.serving import StartFailed, serve  # noqa: PLC0415 - starts faster
 
-    loaded = _load(config)
+    loaded = load(config)
     try:
         serve(loaded, announce=_announce_json if as_json else _announce)
     except StartFailed as problem:
-        _fail(problem)
+        fail(problem)
 
 
 def _announce(facts: dict[str, str]) -> None:
@@ -103,11 +86,11 @@ def check_config(config: ConfigFile = None) -> None:
     from vestibule.server.config_source import ConfigError  # noqa: PLC0415 - starts faster
     from vestibule.server.serving import check  # noqa: PLC0415 - starts faster
 
-    loaded = _load(config)
+    loaded = load(config)
     try:
         check(loaded)
     except ConfigError as problem:
-        _fail(problem)
+        fail(problem)
     typer.echo("the configuration is good")
     for name in loaded.insecure_settings():
         typer.echo(f"vestibule: gives up protection: {name}", err=True)
@@ -132,11 +115,11 @@ def show(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
     """Print the public keys, for clients to pin, and their fingerprints."""
     from vestibule.server.keyfile import KeyFileError, read_keys  # noqa: PLC0415 - starts faster
 
-    loaded = _load(config)
+    loaded = load(config)
     try:
         _print_keys(read_keys(loaded.data), as_json=as_json)
     except KeyFileError as problem:
-        _fail(problem)
+        fail(problem)
 
 
 @keys.command("rotate")
@@ -147,11 +130,11 @@ def rotate(config: ConfigFile = None, *, as_json: AsJson = False) -> None:
     """
     from vestibule.server.keyfile import KeyFileError, rotate_keys  # noqa: PLC0415 - starts faster
 
-    loaded = _load(config)
+    loaded = load(config)
     try:
         _print_keys(rotate_keys(loaded.data), as_json=as_json)
     except KeyFileError as problem:
-        _fail(problem)
+        fail(problem)
 
 
 @commands.command()
@@ -166,14 +149,14 @@ def health(
     from urllib.parse import urlsplit  # noqa: PLC0415 - starts faster
 
     if url is None:
-        listener = _load(config).http
+        listener = load(config).http
         if listener is None:
-            _fail("http is null: there is no listener to ask")
+            fail("http is null: there is no listener to ask")
         host, port = listener.host, listener.port
     else:
         parts = urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
-            _fail("--url is not http://host:port")
+            fail("--url is not http://host:port")
         host, port = parts.hostname, parts.port or 80
     connection = http.client.HTTPConnection(host, port, timeout=_HEALTH_TIMEOUT)
     try:
@@ -181,7 +164,7 @@ def health(
         with connection.getresponse() as answer:
             status: Any = json.loads(answer.read(_HEALTH_BYTES)).get("status")
     except (OSError, http.client.HTTPException, ValueError, AttributeError):
-        _fail("the broker does not answer")
+        fail("the broker does not answer")
     finally:
         connection.close()
     typer.echo(status)

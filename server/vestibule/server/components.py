@@ -6,6 +6,7 @@ A component's methods are called, granted and denied like any method, at the pat
 """
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -25,6 +26,9 @@ __all__ = [
 ]
 
 _ATTRIBUTE: Final = "__vestibule_method__"
+
+_NAMED: Final = re.compile(r"argument:? '(\w{1,64})'")
+"""Where Python's own message names an argument."""
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
@@ -48,8 +52,9 @@ class Method:
     """One declared method: its name, what grants it, its signature, its code."""
 
     name: str
-    needs: tuple[GlobalPermission, ...]
-    """Global permissions that, all held, allow the call; empty: only a rule does."""
+    needs: tuple[GlobalPermission, ...] | None
+    """Global permissions that, all held, allow the call; empty: only a rule does;
+    None: every session may, unless a rule prohibits it."""
     signature: inspect.Signature
     """Of the arguments behind the caller."""
     function: Callable[..., Awaitable[Any]]
@@ -65,8 +70,15 @@ class Method:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as problem:
-            raise ComponentError(ErrorCode.INVALID_ARGUMENT, str(problem)) from None
+            raise _unfitting(str(problem)) from None
         return await self.function(caller, *bound.args, **bound.kwargs)
+
+
+def _unfitting(problem: str) -> ComponentError:
+    """Refuse arguments that do not fit, naming the one that Python names."""
+    named = _NAMED.search(problem)
+    details = {} if named is None else {"argument": named[1]}
+    return ComponentError(ErrorCode.INVALID_ARGUMENT, problem, details)
 
 
 def _arguments(body: object) -> tuple[list[Any], dict[str, Any]]:
@@ -83,14 +95,15 @@ def _arguments(body: object) -> tuple[list[Any], dict[str, Any]]:
     )
 
 
-def method(*needs: GlobalPermission) -> Callable[[F], F]:
+def method(*needs: GlobalPermission, everybody: bool = False) -> Callable[[F], F]:
     """Declare a coroutine method of a component as callable by sessions.
 
-    `needs` are the global permissions that allow it; without any, a rule must.
+    `needs` are the global permissions that allow it; without any, a rule must. With
+    `everybody` nothing must, and a prohibiting rule still denies it.
     """
 
     def mark(function: F) -> F:
-        setattr(function, _ATTRIBUTE, needs)
+        setattr(function, _ATTRIBUTE, None if everybody else needs)
         return function
 
     return mark
@@ -100,9 +113,9 @@ def methods_of(component: object) -> dict[str, Method]:
     """Collect what `method` declared on `component`."""
     found: dict[str, Method] = {}
     for name, function in inspect.getmembers(component, inspect.iscoroutinefunction):
-        needs = getattr(function, _ATTRIBUTE, None)
-        if needs is None:
+        if not hasattr(function, _ATTRIBUTE):
             continue
+        needs = getattr(function, _ATTRIBUTE)
         signature = inspect.signature(function)
         arguments = list(signature.parameters.values())[1:]
         found[name] = Method(
@@ -119,6 +132,16 @@ class Component:
     methods: Mapping[str, Method]
 
     @classmethod
-    def of(cls, name: str, instance: object) -> "Component":
-        """Make a component of everything that `method` declared on `instance`."""
-        return cls(name, methods_of(instance))
+    def of(cls, name: str, *parts: object) -> "Component":
+        """Make a component of methods by name, and of what `method` declared on others.
+
+        Raises:
+            ValueError: two parts have a method of one name.
+        """
+        methods: dict[str, Method] = {}
+        for part in parts:
+            found = part if isinstance(part, Mapping) else methods_of(part)
+            if twice := methods.keys() & found.keys():
+                raise ValueError(f"{name} has two of {', '.join(sorted(twice))}")
+            methods.update(found)
+        return cls(name, methods)

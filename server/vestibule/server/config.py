@@ -29,8 +29,15 @@ from pydantic_settings import (
 from vestibule.protocol.errors import InvalidName
 from vestibule.protocol.limits import WireLimits
 from vestibule.protocol.names import parse_name
+from vestibule.server.config_authenticators import (
+    AuthenticatorEntry,
+    Jwt,
+    Webhook,
+    distinct_entries,
+)
 from vestibule.server.config_fields import is_loopback
 from vestibule.server.config_limits import Limits, Lockout, Passwords, Quarantine
+from vestibule.server.config_profiles import ProfileSettings, distinct_profiles
 from vestibule.server.config_sections import (
     Audit,
     HandlerSettings,
@@ -39,6 +46,7 @@ from vestibule.server.config_sections import (
     Listen,
     Log,
     Rekey,
+    Resume,
     Rpc,
     Shutdown,
 )
@@ -69,12 +77,6 @@ def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
         raise ValueError("is not an origin: scheme://host or scheme://host:port")
     return text
-
-
-def _distinct(chain: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(chain)) != len(chain):
-        raise ValueError("names an authenticator twice")
-    return chain
 
 
 class Config(BaseSettings):
@@ -114,12 +116,22 @@ class Config(BaseSettings):
         description="has to be true for `handler: open`, and does nothing else",
     )
     authenticators: Annotated[
-        tuple[Literal["handler", "directory"], ...], AfterValidator(_distinct)
+        tuple[AuthenticatorEntry, ...], AfterValidator(distinct_entries)
     ] = Field(
-        default=("handler", "directory"),
+        default=(
+            AuthenticatorEntry(name="handler"),
+            AuthenticatorEntry(name="directory"),
+        ),
         description="who is asked about a login, in this order; the first that does "
-        "not abstain decides, and if all do, or none is listed, it is refused",
+        "not abstain decides, and if all do, or none is listed, it is refused. "
+        "`handler`, `directory`, `jwt` and `webhook` (with the sections of these "
+        "names), and `control:<name>`, for which client sessions register. Such an "
+        "entry may be a mapping `{name, timeout, on_failure, on_absent}`: `timeout` is "
+        "10 seconds, `on_failure` (it raises, is late or answers nonsense) is `deny` or "
+        "`skip`, `on_absent` (nobody is registered) is `skip` or `deny`",
     )
+    jwt: Jwt | None = None
+    webhook: Webhook | None = None
     allowed_origins: frozenset[Annotated[str, AfterValidator(_origin)]] = Field(
         default=frozenset(),
         description="origins of web pages that may connect, such as "
@@ -132,11 +144,30 @@ class Config(BaseSettings):
     )
     quarantine: Quarantine = Quarantine()
     lockout: Lockout = Lockout()
+    profiles: Annotated[
+        tuple[ProfileSettings, ...], AfterValidator(distinct_profiles)
+    ] = Field(
+        default=(),
+        max_length=1_000,
+        description="limits of sessions and their tokens; the first whose `match` fits "
+        "a login counts. Each is a mapping `{name, match: {type, usernames, groups, "
+        "addresses, authenticators}, ttl, token_ttl, idle, usage, addresses, "
+        "token_logins, lock_token_to_broker, permissions}`; times are seconds, text such "
+        'as "7 days", or none (docs/security.md, "Profiles"). Behind them stand '
+        "`default-http` (ttl 7 days, idle 1 hour) and `default-websocket` (neither; "
+        "tokens of 24 hours)",
+    )
+    admin_network_logins: StrictBool = Field(
+        default=True,
+        description="false: the user `_ADMIN` logs in from inside the broker's process "
+        "alone, whatever it proves itself with",
+    )
     passwords: Passwords = Field(default_factory=Passwords)
     limits: Limits = Limits()
     rpc: Rpc = Rpc()
     heartbeat: Heartbeat = Heartbeat()
     rekey: Rekey = Rekey()
+    resume: Resume = Resume()
     shutdown: Shutdown = Shutdown()
     audit: Audit = Audit()
     usernames_case_insensitive: StrictBool = Field(
@@ -201,11 +232,22 @@ class Config(BaseSettings):
             raise ValueError(
                 "handler: open lets everybody do everything; it needs insecure: true"
             )
+        listed = {entry.name for entry in self.authenticators}
+        for name, section in (("jwt", self.jwt), ("webhook", self.webhook)):
+            if (name in listed) != (section is not None):
+                raise ValueError(
+                    f"the section {name} and the entry {name} of authenticators are "
+                    "there together or not at all"
+                )
         if self.limits.message_bytes < self.quarantine.message_bytes:
             raise ValueError(
                 "limits.message_bytes must not be less than quarantine.message_bytes"
             )
         return self
+
+    def asks(self, authenticator: str) -> bool:
+        """Whether the chain has the member of that name."""
+        return any(entry.name == authenticator for entry in self.authenticators)
 
     def wire_limits(self) -> WireLimits:
         """Give what the protocol core enforces and announces."""

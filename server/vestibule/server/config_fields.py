@@ -47,7 +47,9 @@ def number(default: Any, unit: str, why: str, least: Any, most: Any) -> Any:
     )
 
 
-def seconds(default: float, why: str, *, least: float = SHORTEST, most: float) -> Any:
+def seconds(
+    default: float | None, why: str, *, least: float = SHORTEST, most: float
+) -> Any:
     """Declare a duration."""
     return number(default, "seconds", why, least, most)
 

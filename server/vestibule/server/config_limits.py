@@ -267,3 +267,9 @@ class Limits(Section):
     sessions_per_user: int = count(
         100, "sessions of one user: its devices, or a small service"
     )
+    tokens_per_user: int = count(
+        1_000,
+        "session tokens of one user that are remembered; beyond, the oldest that no "
+        "session is using is forgotten",
+        least=2,
+    )

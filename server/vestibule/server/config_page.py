@@ -5,12 +5,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import cleandoc
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from vestibule.server.config import Config
 from vestibule.server.config_source import PREFIX
@@ -84,6 +86,9 @@ class Key:
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
+    if get_origin(annotation) in (tuple, frozenset):
+        # A list of them is one value.
+        return None
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
@@ -157,7 +162,7 @@ def configuration_page() -> str:
             parts.append(f"\n## {top}\n")
             section = _section(Config.model_fields[top].annotation)
             if section is not None:
-                parts.append(f"\n{(section.__doc__ or '').strip()}\n")
+                parts.append(f"\n{cleandoc(section.__doc__ or '')}\n")
         parts.append(_entry(key))
     return "".join(parts)
 
@@ -200,6 +205,8 @@ def _example_line(key: Key) -> str:
     indent = "  " * (len(key.path) - 1)
     name = key.path[-1]
     if key.optional:
-        told = key.default if isinstance(key.default, str) else "PATH"
+        told = "PATH" if key.kind == "a path" else "VALUE"
+        if key.default not in (None, PydanticUndefined):
+            told = _shown(key.default)
         return f"# {indent}{name}: {told}"
     return f"{indent}{name}: {_shown(key.default)}"

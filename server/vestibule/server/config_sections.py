@@ -31,6 +31,7 @@ __all__ = [
     "Listen",
     "Log",
     "Rekey",
+    "Resume",
     "Rpc",
     "Shutdown",
     "Tls",
@@ -149,6 +150,18 @@ class Rekey(Section):
     )
 
 
+class Resume(Section):
+    """How a client that was cut off comes back without its password."""
+
+    ticket_ttl: float = seconds(
+        3_600.0,
+        "time for which a resume ticket is good after its session was cut off: a "
+        "laptop lid",
+        least=1.0,
+        most=7 * DAY,
+    )
+
+
 class Shutdown(Section):
     """What SIGTERM and SIGINT do; a second signal ends at once."""
 
@@ -165,10 +178,42 @@ class Shutdown(Section):
 
 
 class Audit(Section):
-    """The line that each refusal and each login leaves."""
+    """The line that each refusal, login and change leaves, in log and audit trail."""
 
     line_bytes: int = size(
-        1_024, "longest line: one line, one screen", least=256, most=1_024
+        1_024, "longest line of the log: one line, one screen", least=256, most=1_024
+    )
+    max_lines: int = count(
+        1_000_000,
+        "lines that the trail keeps; then the oldest go. About 500 MB",
+        least=1_000,
+        most=1_000_000_000,
+    )
+    max_age: float | None = seconds(
+        None,
+        "lines that are older go; null: none goes for its age",
+        least=HOUR,
+        most=100 * 365 * DAY,
+    )
+    min_age: float = seconds(
+        7 * DAY,
+        "younger lines never go for their number. While there are too many of them, "
+        "refusals are counted instead of kept, so that nobody pushes out what was "
+        "recorded by being refused often",
+        least=0.0,
+        most=100 * 365 * DAY,
+    )
+    queue_lines: int = count(
+        10_000,
+        "lines of a kind that may wait for the disk: about 10 MB. Refusals beyond are "
+        "counted, logins and changes wait",
+        least=100,
+    )
+    on_failure: Literal["continue", "refuse"] = Field(
+        default="continue",
+        description="while the trail cannot be written. `continue`: the broker goes on, "
+        "lines wait, and those that find no place are counted in `audit_lost`; "
+        "`refuse`: no login and no change until it can be written again",
     )
 
 

@@ -8,7 +8,7 @@ misspelt variable. Every error is one line that names the place and shows no val
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -20,7 +20,9 @@ __all__ = [
     "NOT_SETTINGS",
     "PREFIX",
     "ConfigError",
+    "CoreLoader",
     "EnvironmentSource",
+    "YamlReader",
     "YamlSource",
     "describe",
     "expand_short_forms",
@@ -72,7 +74,7 @@ def _shown(text: str) -> str:
     return escaped if len(escaped) <= _MAX_SHOWN else f"{escaped[:_MAX_SHOWN]}…"
 
 
-class _Loader(yaml.SafeLoader):
+class CoreLoader(yaml.SafeLoader):
     """YAML 1.2's core types only, and no aliases.
 
     YAML 1.1 reads `off` as false, `1:30` as 90 and `010` as 8: an `encryption: off`
@@ -82,15 +84,17 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - the base's own shape
 
     depth = 0
+    deepest = _MAX_DEPTH
 
     def compose_node(
         self, parent: yaml.nodes.Node | None, index: Any
     ) -> yaml.nodes.Node | None:
+        """Compose a node, unless it is an alias or lies too deep."""
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.composer.ComposerError(None, None, "alias", self.get_mark())
         self.depth += 1
         # Checked while parsing: PyYAML takes quadratic time for deep brackets.
-        if self.depth > _MAX_DEPTH:
+        if self.depth > self.deepest:
             raise yaml.composer.ComposerError(None, None, "depth", self.get_mark())
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -113,7 +117,7 @@ for _tag, _pattern, _first in (
         list("-+.0123456789"),
     ),
 ):
-    _Loader.add_implicit_resolver(_tag, re.compile(_pattern, re.ASCII), _first)
+    CoreLoader.add_implicit_resolver(_tag, re.compile(_pattern, re.ASCII), _first)
 
 
 _SCALARS: Final[dict[str, Callable[[str], Any]]] = {
@@ -125,11 +129,12 @@ _SCALARS: Final[dict[str, Callable[[str], Any]]] = {
 }
 
 
-class _Reader:
+class YamlReader:
     """Turns composed YAML into values, and remembers on which line each key stands."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, loader: type[CoreLoader] = CoreLoader) -> None:
         self._where = where
+        self._loader = loader
         self.lines: dict[tuple[str, ...], int] = {}
 
     def read(self, text: str) -> Any:
@@ -139,7 +144,7 @@ class _Reader:
             ConfigError: not YAML, too deep, an alias, a tag, a key that is not text or twice.
         """
         try:
-            node = yaml.compose(text, Loader=_Loader)
+            node = yaml.compose(text, Loader=self._loader)
             return None if node is None else self._value(node, ())
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -236,7 +241,7 @@ class YamlSource(_Source):
             text = content.decode()
         except UnicodeDecodeError:
             raise ConfigError("is not UTF-8 text", where=self._file) from None
-        reader = _Reader(self._file)
+        reader = YamlReader(self._file)
         values = reader.read(text)
         self._lines = reader.lines
         return values
@@ -277,7 +282,7 @@ class EnvironmentSource(_Source):
         if path in self._names:
             raise ConfigError(f"the same key as {self._names[path]}", where=name)
         self._names[path] = name
-        value = text if _takes_text(field.annotation) else _Reader(name).read(text)
+        value = text if _takes_text(field.annotation) else YamlReader(name).read(text)
         target = self.values
         for level in path[:-1]:
             target = target.setdefault(level, {})
@@ -325,6 +330,8 @@ def _upwards(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:
     """Give the model of a section's annotation, `Model` or `Model | None`."""
+    if get_origin(annotation) is tuple:
+        return None
     for candidate in (annotation, *getattr(annotation, "__args__", ())):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate

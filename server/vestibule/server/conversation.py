@@ -5,7 +5,7 @@ router, an end; and what the broker wants to say into records.
 """
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -13,11 +13,11 @@ from vestibule.protocol import events
 from vestibule.protocol.errors import CloseCode, EndReason, ErrorCode
 from vestibule.protocol.phases import Phase
 from vestibule.protocol.responder import Responder
-from vestibule.server.errors import place_of
+from vestibule.server.admissions import Admission, Turned
 from vestibule.server.handler import ConnectionData, Headers
 from vestibule.server.inbox import Inbox
+from vestibule.server.login_desk import Decision, LoginDesk
 from vestibule.server.outbox import Outbox
-from vestibule.server.quarantine import Quarantine, Turned
 from vestibule.server.service import Service, Wire
 from vestibule.server.session import Session
 
@@ -49,8 +49,8 @@ class Conversation:
         "_closed",
         "_connection",
         "_core",
+        "_desk",
         "_inbox",
-        "_login",
         "_loop",
         "_now",
         "_outbox",
@@ -83,7 +83,7 @@ class Conversation:
         """Queue one encoded message; it leaves at the end of this turn of the loop."""
         self._connection: ConnectionData | None = None
         self._inbox: Inbox | None = None
-        self._login: asyncio.Task[None] | None = None
+        self._desk: LoginDesk | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._bye: events.Ended | None = None
         self._close_at = 0.0
@@ -94,7 +94,7 @@ class Conversation:
     @property
     def deciding(self) -> bool:
         """Whether a login is being decided."""
-        return self._login is not None
+        return self._desk is not None and self._desk.deciding
 
     # The link of a session.
 
@@ -124,10 +124,15 @@ class Conversation:
 
     # What the wire brings.
 
-    def begin(self, remote_address: str, headers: Headers) -> None:
-        """Go on after the upgrade: the stranger may say hello."""
+    def begin(
+        self, remote_address: str, headers: Headers, *, local: bool = False
+    ) -> None:
+        """Go on after the upgrade: the stranger may say hello.
+
+        `local` says that the connection was made inside this process.
+        """
         self._connection = ConnectionData(
-            remote_address, headers, self._core.session_id
+            remote_address, headers, self._core.session_id, local
         )
         self._say()
 
@@ -135,16 +140,20 @@ class Conversation:
         """Take one whole binary message."""
         core = self._core
         queued = core.queued_bytes
-        heard = core.receive(message, self._now())
+        now = self._now()
+        heard = core.receive(message, now)
         inbox = self._inbox
+        session = self.session
         if (
             inbox is not None
+            and session is not None
             and len(heard) == 1
             and core.queued_bytes == queued  # else it answers a ping, which must leave
             and not self._closed
         ):
             event = heard[0]
             if type(event) is events.Received:
+                session.heard_at = now
                 inbox.take(event.messages, len(message))
                 return
         self._heard(heard, len(message))
@@ -167,10 +176,12 @@ class Conversation:
         for event in heard:
             match event:
                 case events.Received(messages=messages):
+                    if self.session is not None:
+                        self.session.heard_at = self._now()
                     if self._inbox is not None and not self._closed:
                         self._inbox.take(messages, size)
-                case events.LoginReceived():
-                    self._decide(event)
+                case events.LoginReceived() | events.LoginProofReceived():
+                    self._log_in(event)
                 case events.Ended():
                     self._ended(event)
                     return
@@ -179,7 +190,7 @@ class Conversation:
                 case events.ByeReceived():
                     pass  # `Ended` follows and says how
                 case _:
-                    pass  # the initiator's, or proofs of schemes not offered
+                    pass  # the initiator's
         self._say()
 
     def _say(self) -> None:
@@ -246,9 +257,8 @@ class Conversation:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._login is not None:
-            self._login.cancel()
-            self._login = None
+        if self._desk is not None:
+            self._desk.leave()
 
     def _over(self, reason: EndReason) -> None:
         """End the session, if there is one that has not ended."""
@@ -262,30 +272,25 @@ class Conversation:
 
     # Logins.
 
-    def _decide(self, login: events.LoginReceived) -> None:
-        connection = self._connection
-        if connection is None:
-            raise RuntimeError("a login before the upgrade")
-        quarantine = Quarantine(self._service.door, connection)
-        self._login = self._service.tasks.start(
-            self._admit(quarantine, login), name=f"login of {connection.session_id}"
-        )
-
-    async def _admit(self, quarantine: Quarantine, login: events.LoginReceived) -> None:
-        try:
-            answer = await quarantine.admit(login.scheme, login.fields, self)
-            self._login = None
-            self._answer(answer)
-        except Exception as problem:  # noqa: BLE001 - nobody else is waiting for it
-            self._login = None
-            log.warning(
-                "login.failed",
-                exception=type(problem).__name__,
-                place=place_of(problem),
+    def _log_in(self, said: events.LoginReceived | events.LoginProofReceived) -> None:
+        if self._desk is None:
+            connection = self._connection
+            if connection is None:
+                raise RuntimeError("a login before the upgrade")
+            self._desk = LoginDesk(
+                self._service,
+                connection,
+                self,
+                exporter=self._core.exporter,
+                challenge=self._challenge,
+                decided=self._answer,
             )
-            self.fail()
+        self._desk.take(said)
 
-    def _answer(self, answer: Session | Turned) -> None:
+    def _challenge(self, fields: dict[str, Any]) -> None:
+        self._heard(self._core.challenge(fields, self._loop.time()), 0)
+
+    def _answer(self, answer: Decision) -> None:
         if self._core.phase is not Phase.DECIDING or self._closed:
             return
         if isinstance(answer, Turned):
@@ -297,13 +302,17 @@ class Conversation:
                 bye=answer.bye,
             )
         else:
-            heard = self._admitted(answer)
+            heard = self._admitted(*answer)
         self._heard(heard, 0)
         self._say()
 
-    def _admitted(self, session: Session) -> list[events.Event]:
+    def _admitted(self, session: Session, admission: Admission) -> list[events.Event]:
         service = self._service
-        fields = {"username": session.username, **service.login_fields(session)}
+        fields = {
+            "username": session.username,
+            **service.login_fields(session),
+            **admission.answer,
+        }
         keys = [key.public for key in service.identities] if service.encrypted else []
         heard = self._core.admit(fields, keys, self._loop.time())
         self.session = session
@@ -368,9 +377,8 @@ class Conversation:
     def _log_in_no_more(self) -> None:
         core, now = self._core, self._loop.time()
         code = CloseCode.AUTHENTICATION_TIMEOUT
-        if self._login is not None:
-            self._login.cancel()
-            self._login = None
+        if self._desk is not None:
+            self._desk.leave()
         if core.phase is Phase.DECIDING:
             refused = core.refuse(
                 ErrorCode.AUTHENTICATION_TIMEOUT, "too late", {}, now, bye=code

@@ -10,12 +10,21 @@ from typing import Final, TypeAlias
 
 from msgspec import Raw
 
-from vestibule.protocol.actions import DELIVERY, NEEDS, Action, Need, Section, Topic
+from vestibule.protocol.errors import ErrorCode
 from vestibule.protocol.names import Name
 from vestibule.protocol.patterns import Pattern
-from vestibule.protocol.permissions import GlobalPermission, PathPermission
+from vestibule.server.directory.policy import Subject
 from vestibule.server.handler import Message
 from vestibule.server.hooks import Hooks
+from vestibule.server.rights import (
+    CALL,
+    PROVIDE,
+    PUBLISH,
+    SEND,
+    SUBSCRIBE,
+    Right,
+    component_right,
+)
 from vestibule.server.session import Session
 from vestibule.server.verdict import Allowed, Denied, Verdict
 
@@ -34,48 +43,6 @@ __all__ = [
 ]
 
 
-class Right:
-    """What an action needs, and what the deliveries that it leads to need."""
-
-    __slots__ = ("action", "delivery", "handled", "need", "topic")
-
-    def __init__(
-        self, topic: Topic, action: Action, need: Need, delivery: Need | None = None
-    ) -> None:
-        self.topic: Final = topic
-        self.action: Final = action
-        self.need: Final = need
-        self.delivery: Final = delivery or need
-        self.handled: Final = topic in _HANDLED
-        """Whether a handler decides in the policy's place."""
-
-
-_HANDLED: Final = frozenset({Topic.EVENT, Topic.RECORD, Topic.RPC, Topic.PRESENCE})
-
-
-def _right(topic: Topic, action: Action) -> Right:
-    key = (topic, action)
-    return Right(topic, action, NEEDS[key], DELIVERY.get(key))
-
-
-PUBLISH: Final = _right(Topic.EVENT, Action.PUBLISH)
-SUBSCRIBE: Final = _right(Topic.EVENT, Action.SUBSCRIBE)
-CALL: Final = _right(Topic.RPC, Action.CALL)
-SEND: Final = _right(Topic.RPC, Action.SEND)
-PROVIDE: Final = _right(Topic.RPC, Action.PROVIDE)
-
-
-def component_right(needs: tuple[GlobalPermission, ...]) -> Right:
-    """Give the right to call a method of the broker's own that names `needs`."""
-    need = Need(
-        section=Section.METHODS,
-        verb="call",
-        path=frozenset({PathPermission.SEND_TO_MESSAGE_HANDLER}),
-        globally=frozenset(needs),
-    )
-    return Right(Topic.RPC, Action.CALL, need)
-
-
 class Ruling:
     """A verdict on a message, and the body to go on with.
 
@@ -92,6 +59,20 @@ class Ruling:
 
 _GRANTED: Final = Ruling(Allowed("the policy grants it"), None)
 """Almost every message gets this answer; which grant decided is for `explain`."""
+
+_TOKEN_LIMITED: Final = Denied(
+    "the profile of the session leaves it out", code=ErrorCode.TOKEN_LIMITED
+)
+_USED_UP: Final = Denied(
+    "the profile of the session allows no more", code=ErrorCode.USAGE_LIMIT
+)
+
+
+def _narrowed(narrowing: Subject, right: Right, name: Name | Pattern) -> Verdict:
+    """Ask what a profile leaves of a user's rights."""
+    if isinstance(name, Name):
+        return narrowing.decide(right.need, name)
+    return narrowing.decide_pattern(right.need, name)
 
 
 class Standing:
@@ -134,7 +115,8 @@ class Gate:
     A prohibition by the policy stands whatever the handler says; the handler is not
     asked then. A handler that does not override `can_perform_action` leaves all to
     the policy. For names of the broker's own (`<broker name>/…`) a handler narrows
-    and never widens. `denied` is told each refusal of a message.
+    and never widens. What both allow is held to the session's profile, which only
+    narrows. `denied` is told each refusal of a message.
     """
 
     def __init__(
@@ -176,10 +158,50 @@ class Gate:
         if self._decides and right.handled and not self._settled(verdict, str(name)):
             return self._ask(session, right, name, verdict, body, tell)
         if type(verdict) is Allowed:
+            if session.limited:
+                meter = session.meter
+                if (
+                    session.narrowing is not None
+                    or not tell
+                    or (meter is not None and not meter.allows(session.heard_at))
+                ):
+                    return self._within(session, right, name, _GRANTED, tell)
+            if tell:
+                session.last = (right, name, True, session.heard_at)
             return _GRANTED
         if tell and type(verdict) is Denied:
-            self._denied(session, right, str(name), verdict)
+            self._tell(session, right, name, verdict)
         return Ruling(verdict, None)
+
+    def _within(
+        self,
+        session: Session,
+        right: Right,
+        name: Name | Pattern,
+        ruling: Ruling,
+        tell: bool,  # noqa: FBT001 - handed through from `decide`
+    ) -> Ruling:
+        """Hold what was allowed to the profile's own limits."""
+        narrowing = session.narrowing
+        if narrowing is not None and type(_narrowed(narrowing, right, name)) is Denied:
+            denied = _TOKEN_LIMITED
+        elif not tell:
+            return ruling
+        else:
+            meter, now = session.meter, session.heard_at
+            if meter is None or meter.allows(now):
+                session.last = (right, name, True, now)
+                return ruling
+            denied = _USED_UP
+        if tell:
+            self._tell(session, right, name, denied)
+        return Ruling(denied, None)
+
+    def _tell(
+        self, session: Session, right: Right, name: object, denied: Denied
+    ) -> None:
+        session.last = (right, name, False, session.heard_at)
+        self._denied(session, right, str(name), denied)
 
     def reserved(self, name: str) -> bool:
         """Whether `name` lies under a component of the broker's own.
@@ -194,7 +216,7 @@ class Gate:
     def refuse(self, session: Session, right: Right, name: str, reason: str) -> Denied:
         """Deny what no policy and no handler can allow, and tell it like any refusal."""
         verdict = Denied(reason, forbidden=True)
-        self._denied(session, right, name, verdict)
+        self._tell(session, right, name, verdict)
         return verdict
 
     def _settled(self, verdict: Verdict, name: str) -> bool:
@@ -228,7 +250,7 @@ class Gate:
         generation = session.generation
         answer = self._hooks.can_perform_action(session.username, message)
         if isinstance(answer, Allowed | Denied):
-            return self._ruled(session, right, message, answer, tell)
+            return self._ruled(session, right, name, message, answer, tell)
         return self._ruled_later(
             session, right, name, message, answer, tell, generation
         )
@@ -249,19 +271,23 @@ class Gate:
             # refuse is refused, and what they now allow is allowed.
             again = self.decide(session, right, name, message.body, tell=tell)
             return again if isinstance(again, Ruling) else await again
-        return self._ruled(session, right, message, verdict, tell)
+        return self._ruled(session, right, name, message, verdict, tell)
 
     def _ruled(
         self,
         session: Session,
         right: Right,
+        name: Name | Pattern,
         message: Message,
         answer: Verdict,
         tell: bool,  # noqa: FBT001 - as above
     ) -> Ruling:
-        if tell and isinstance(answer, Denied):
-            self._denied(session, right, message.name, answer)
-        return Ruling(answer, message.body)
+        ruling = Ruling(answer, message.body)
+        if isinstance(answer, Allowed):
+            return self._within(session, right, name, ruling, tell)
+        if tell:
+            self._tell(session, right, name, answer)
+        return ruling
 
     def may_be_given(self, provision: Standing, name: Name) -> bool:
         """Whether a provider may still be given a call of `name`.
@@ -271,7 +297,11 @@ class Gate:
         """
         if provision.suspended:
             return False
-        verdict = provision.session.subject.decide(provision.right.need, name)
+        session, need = provision.session, provision.right.need
+        narrowing = session.narrowing
+        if narrowing is not None and type(narrowing.decide(need, name)) is Denied:
+            return False
+        verdict = session.subject.decide(need, name)
         if type(verdict) is Allowed:
             return True
         return self._decides and not self._settled(verdict, name)
@@ -283,7 +313,15 @@ class Gate:
 
         `body` is what would be sent. Awaitable only where a handler is async.
         """
-        verdict = standing.session.subject.decide(standing.right.delivery, name)
+        session, need = standing.session, standing.right.delivery
+        verdict = session.subject.decide(need, name)
+        narrowing = session.narrowing
+        if (
+            narrowing is not None
+            and type(narrowing.decide(need, name)) is Denied
+            and (self._asks or type(verdict) is Allowed)
+        ):
+            return _TOKEN_LIMITED
         if not self._asks:
             return verdict
         if type(verdict) is Denied and (

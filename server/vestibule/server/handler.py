@@ -4,14 +4,21 @@
 itself: it lets in nobody and answers whatever the policy answers.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from msgspec import Raw
 
-from vestibule.protocol.actions import Action, Topic
+from vestibule.protocol.actions import NEEDS, Action, Topic
 from vestibule.protocol.codec import decode_body, encode_body
 from vestibule.server.verdict import Allowed, Verdict
 
@@ -24,6 +31,7 @@ __all__ = [
     "InvalidCredentials",
     "Message",
     "PermissionHandler",
+    "PolicyView",
     "SessionView",
 ]
 
@@ -106,6 +114,8 @@ class ConnectionData:
     headers: Headers
     session_id: str
     """The id that the session will have."""
+    local: bool = False
+    """Whether it was made inside the broker's process; the transport says so."""
 
     @property
     def origin(self) -> str | None:
@@ -116,6 +126,29 @@ class ConnectionData:
     def referer(self) -> str | None:
         """The upgrade's `Referer`."""
         return self.headers.get("referer")
+
+
+class PolicyView(Protocol):
+    """The policy that decides a message, to be asked; nothing here changes anything.
+
+    Actions are written as section and verb (`events.publish`), paths are whole. The
+    answers are those of the methods of `security` (docs/directory.md). What is asked
+    wrongly raises.
+    """
+
+    def explain(
+        self, action: str, path: str, username: str | None = None
+    ) -> dict[str, Any]:
+        """Tell whether the session, or a user, may do something, and why."""
+
+    async def who_can(self, action: str, path: str) -> list[dict[str, Any]]:
+        """List the users who may do something, each with its grant."""
+
+    async def what_can(self, username: str | None = None) -> dict[str, Any]:
+        """List what the session, or a user, may do."""
+
+    async def what_if(self, changes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """List the users who would gain or lose what by changes of the directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +162,8 @@ class SessionView:
     client_data: Any
     server_data: Any
     properties: Mapping[str, str]
+    policy: PolicyView | None = None
+    """Present in every message of a session; `Message.policy` gives it."""
 
     def __repr__(self) -> str:
         return f"SessionView({self.username!r}, {self.session_id})"
@@ -214,6 +249,24 @@ class Message:
         if self._session is None:
             raise AttributeError("this message was made without a session")
         return self._session()
+
+    @property
+    def policy(self) -> PolicyView:
+        """The policy that decides, to be asked about this session and about others."""
+        policy = self.session.policy
+        if policy is None:
+            raise AttributeError("this message was made without a policy")
+        return policy
+
+    def explain(self) -> dict[str, Any] | None:
+        """Tell what the policy alone says of this message: every grant that matched.
+
+        None where no rule can speak of it.
+        """
+        need = NEEDS.get((self.topic, self.action))
+        if need is None or need.section is None or need.verb is None:
+            return None
+        return self.policy.explain(f"{need.section}.{need.verb}", self.name)
 
     @property
     def granted(self) -> bool:

@@ -16,7 +16,13 @@ from vestibule.server.turns import Turns
 __all__ = ["Inbox", "InboxLimits"]
 
 _ANSWERS: Final = frozenset(
-    {messages.Accept, messages.Reject, messages.Respond, messages.Fail}
+    {
+        messages.Accept,
+        messages.Reject,
+        messages.Respond,
+        messages.Fail,
+        messages.AuthenticatorAnswered,
+    }
 )
 """What answers a question that the session was asked: it waits for nothing
 (docs/protocol.md, "Order")."""

@@ -18,6 +18,7 @@ from vestibule.protocol.identity import (
     parse_identity,
 )
 from vestibule.server.config_source import ConfigError
+from vestibule.server.folderlock import LOCK_FILE
 
 
 __all__ = [
@@ -77,7 +78,12 @@ def unmake(folder: Path) -> None:
     Only for whom `check_data_folder` told that there was neither. What is left would
     be a broker whose administrator's password nobody was told.
     """
-    made = [folder / IDENTITY_FILE, *folder.glob(f"{Path(DIRECTORY_FILE).stem}.*")]
+    made = [
+        folder / IDENTITY_FILE,
+        folder / LOCK_FILE,
+        *folder.glob(f"{Path(DIRECTORY_FILE).stem}.*"),
+        *folder.glob("audit.*"),
+    ]
     with suppress(OSError):
         for path in made:
             path.unlink(missing_ok=True)

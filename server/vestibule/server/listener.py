@@ -31,8 +31,11 @@ class _Known(Pump):
         service: PumpService,
         came: Callable[[Pump], None],
         gone: Callable[[Pump], None],
+        *,
+        local: bool,
     ) -> None:
         super().__init__(service, gone)
+        self.local = local
         self._came: Final = came
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -105,9 +108,12 @@ class Listener:
                     int(self._user_timeout * 1000),
                 )
 
-    def pump(self) -> Pump:
-        """Make the protocol of one more connection."""
-        return _Known(self._service, self._came, self._gone)
+    def pump(self, *, local: bool = False) -> Pump:
+        """Make the protocol of one more connection.
+
+        `local` says that its other end is inside this process; a socket never is.
+        """
+        return _Known(self._service, self._came, self._gone, local=local)
 
     def _came(self, pump: Pump) -> None:
         self._pumps.add(pump)

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 
-__all__ = ["MAX_LINE_BYTES", "Line", "configure", "ensure"]
+__all__ = ["MAX_LINE_BYTES", "Line", "configure", "ensure", "secretive"]
 
 MAX_LINE_BYTES: Final = 1024
 """The longest line, its newline included: one line, one screen."""
@@ -82,7 +82,8 @@ class Line:
 
 
 @lru_cache(maxsize=1024)
-def _secretive(name: str) -> bool:
+def secretive(name: str) -> bool:
+    """Whether a field of this name shows no value."""
     low = name.lower()
     return any(word in low for word in _SECRETIVE)
 
@@ -115,7 +116,7 @@ def _shown_fields(fields: Mapping[Any, Any], cut: int, depth: int = 0) -> Fields
     shown: Fields = {}
     for name, value in islice(fields.items(), _MAX_FIELDS):
         key = _shown(str(name), cut)
-        hidden = value is not None and _secretive(key)
+        hidden = value is not None and secretive(key)
         shown[key] = _REDACTED if hidden else _shown(value, cut, depth)
     return shown
 

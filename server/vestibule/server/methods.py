@@ -42,7 +42,7 @@ class OwnMethods:
         self._delivery: Final = delivery
         self._tasks: Final = tasks
         self._calling: Final[set[Session]] = set()
-        self._rights: dict[tuple[GlobalPermission, ...], Right] = {}
+        self._rights: dict[tuple[GlobalPermission, ...] | None, Right] = {}
 
     def has(self, name: Name) -> bool:
         """Whether `name` lies under one of these components."""
@@ -103,6 +103,10 @@ class OwnMethods:
             else:
                 # It has ended itself; the answer is the last thing that it gets.
                 replies.answer(session, request.id, result)
+        except RequestError as error:
+            if session.ends_with is None or session.ended:
+                raise
+            replies.refuse(session, request.id, error)
         finally:
             if session.ends_with is not None and not session.ended:
                 session.link.end(CloseCode.SESSION_REVOKED, session.ends_with)

@@ -88,6 +88,9 @@ class _Stage(Enum):
 class Pump(asyncio.Protocol):
     """The `Wire` of one conversation, and a `Stranger` in the room until admission."""
 
+    local = False
+    """Whether the process itself is at the other end; of a socket it never is."""
+
     def __init__(self, service: PumpService, gone: Callable[["Pump"], None]) -> None:
         self._service: Final = service
         self._gone: Final = gone
@@ -229,7 +232,8 @@ class Pump(asyncio.Protocol):
         if ws.state is OPEN and self._conversation is not None:
             self._stage = _Stage.STRANGER
             self._write_ws()
-            self._conversation.begin(address, headers)
+            local = self.local and self._transport.get_extra_info("socket") is None
+            self._conversation.begin(address, headers, local=local)
         else:
             service.counters.add("connections_refused")
             self._write_ws()

@@ -19,13 +19,18 @@ from vestibule.server.verdict import Denied
 __all__ = [
     "answer",
     "answer_refused",
+    "authentication_withdrawn",
+    "authenticator_closed",
     "call_withdrawn",
+    "change_noticed",
     "denial",
     "done",
     "failed",
     "refuse",
     "resumed",
     "suspended",
+    "ticket_replaced",
+    "token_replaced",
 ]
 
 
@@ -68,7 +73,7 @@ def refuse(session: Session, request: int, error: RequestError) -> None:
 def denial(verdict: Denied) -> RequestError:
     """Make of a verdict what its sender may know: the code, never the reason."""
     if verdict.failed is None:
-        return RequestError(ErrorCode.MESSAGE_DENIED)
+        return RequestError(verdict.code or ErrorCode.MESSAGE_DENIED)
     return RequestError(ErrorCode.MESSAGE_PERMISSION_ERROR, verdict.failed)
 
 
@@ -83,6 +88,15 @@ def resumed(session: Session, kind: str, names: Iterable[str]) -> None:
     """Tell which subscriptions or provisions go on from here on."""
     for some in _portions(names):
         session.link.put(encode(messages.Resumed(kind, some)))
+
+
+def change_noticed(
+    sessions: Iterable[Session], epoch: int, kinds: Iterable[str]
+) -> None:
+    """Tell sessions that what they may do has changed, and by what kind of change."""
+    message = encode(messages.ChangeNoticed(epoch, list(kinds)))
+    for session in sessions:
+        session.link.put(message)
 
 
 def _portions(names: Iterable[str]) -> Iterator[list[str]]:
@@ -102,6 +116,27 @@ def _portions(names: Iterable[str]) -> Iterator[list[str]]:
 def call_withdrawn(session: Session, call: int, code: ErrorCode) -> None:
     """Tell a provider that a call it was given is over."""
     session.link.put(encode(messages.CallWithdrawn(call, code)))
+
+
+def authentication_withdrawn(session: Session, ask: int) -> None:
+    """Tell an authenticator that a question it was asked is over."""
+    session.link.put(encode(messages.AuthenticationWithdrawn(ask)))
+
+
+def authenticator_closed(session: Session, name: str, code: ErrorCode) -> None:
+    """Tell a session that its registration as an authenticator has ended."""
+    session.link.put(encode(messages.AuthenticatorClosed(name, code)))
+
+
+def ticket_replaced(session: Session, ticket: bytes | None, ttl_ms: int) -> None:
+    """Tell a session the ticket that it has from here on; None: it has none."""
+    session.link.put(encode(messages.TicketReplaced(ticket, ttl_ms)))
+
+
+def token_replaced(session: Session) -> None:
+    """Tell a session the token that it has from here on."""
+    token = None if session.token is None else session.token.reveal()
+    session.link.put(encode(messages.TokenReplaced(token)))
 
 
 def answer_refused(session: Session, call: int, code: ErrorCode) -> None:

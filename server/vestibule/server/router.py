@@ -1,7 +1,7 @@
 """The router: hands each message of a session to its feature, answers what fails."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -14,6 +14,11 @@ from vestibule.server.session import Session
 
 
 __all__ = ["Feature", "Router"]
+
+_UNDECIDED: Final = frozenset(
+    {messages.Accept, messages.Reject, messages.Respond, messages.Fail}
+)
+"""What answers a question: signs of life that no gate decides."""
 
 log = structlog.get_logger("vestibule.router")
 
@@ -59,6 +64,11 @@ class Router:
 
         A feature that fails is logged and the session dropped: its state is unknown.
         """
+        meter = session.meter
+        if meter is not None:
+            meter.fresh = True
+            if type(message) in _UNDECIDED:
+                meter.touch(session.heard_at)
         try:
             waiting = self._handlers[type(message)](session, message)
         except Exception as problem:  # noqa: BLE001 - sorted in `_failed`

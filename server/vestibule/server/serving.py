@@ -18,6 +18,7 @@ from vestibule.server.config import Config
 from vestibule.server.config_source import ConfigError
 from vestibule.server.keyfile import check_data_folder, read_keys
 from vestibule.server.loading import load_handler
+from vestibule.server.profiles import Profiles
 from vestibule.server.tls import server_context
 
 
@@ -48,6 +49,7 @@ def check(config: Config) -> None:
         load_handler(config.handler.load)
     if config.listen.tls is not None:
         server_context(config.listen.tls)
+    Profiles.of(config)
     if not check_data_folder(config.data):
         read_keys(config.data)
 

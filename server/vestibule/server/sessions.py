@@ -1,5 +1,6 @@
 """The live sessions, by id and by user."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from vestibule.server.session import Session
@@ -14,27 +15,51 @@ class Sessions(Mapping[str, Session]):
     def __init__(self) -> None:
         self._by_id: dict[str, Session] = {}
         self._by_user: dict[str, dict[Session, None]] = {}
+        self._nameless: Counter[str] = Counter()
+        """Anonymous sessions by address."""
 
     def add(self, session: Session) -> None:
         """Enter a session that was just admitted."""
         self._by_id[session.id] = session
-        self._by_user.setdefault(session.username, {})[session] = None
+        self._note(session)
 
     def discard(self, session: Session) -> None:
         """Take out a session that has ended."""
         if self._by_id.pop(session.id, None) is None:
             return
-        mine = self._by_user[session.username]
+        self._forget(session, session.username)
+
+    def _note(self, session: Session) -> None:
+        self._by_user.setdefault(session.username, {})[session] = None
+        if not session.username:
+            self._nameless[session.remote_address] += 1
+
+    def _forget(self, session: Session, username: str) -> None:
+        if not username:
+            address = session.remote_address
+            self._nameless[address] -= 1
+            if not self._nameless[address]:
+                del self._nameless[address]
+        mine = self._by_user[username]
         del mine[session]
         if not mine:
-            del self._by_user[session.username]
+            del self._by_user[username]
+
+    def moved(self, session: Session, before: str) -> None:
+        """Find a session by its user of now, who was `before` until now."""
+        if session.username == before or session.id not in self._by_id:
+            return
+        self._forget(session, before)
+        self._note(session)
 
     def of(self, username: str) -> tuple[Session, ...]:
         """Give the sessions of one user."""
         return tuple(self._by_user.get(username, ()))
 
-    def count(self, username: str) -> int:
-        """Count the sessions of one user."""
+    def count(self, username: str, address: str | None = None) -> int:
+        """Count the sessions of one user; of nobody's, with `address` those there."""
+        if not username and address is not None:
+            return self._nameless[address]
         return len(self._by_user.get(username, ()))
 
     def __getitem__(self, session_id: str) -> Session:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
+from vestibule.protocol.errors import ErrorCode
+
 
 __all__ = ["Allowed", "Denied", "Grant", "Verdict"]
 
@@ -48,6 +50,8 @@ class Denied:
     failed: str | None = None
     """Set where the check itself failed: the text the peer gets, with the code
     MESSAGE_PERMISSION_ERROR instead of MESSAGE_DENIED."""
+    code: ErrorCode | None = None
+    """Set where it is the session's profile that refuses what the policy allows."""
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a verdict is not a bool: match on Allowed or Denied")

@@ -109,7 +109,7 @@ async def test_a_changed_row_is_damage(copy: Copies) -> None:
         "UPDATE rules SET allowed = 'call send'",
         "UPDATE \"groups\" SET global_permissions = ''",
         "UPDATE meta SET value = x'00' WHERE key = 'epoch'",
-        "INSERT INTO memberships VALUES ('_ADMIN', 'CLIENT', x'00')",
+        "UPDATE memberships SET group_names = x'91a6434c49454e54'",
         "DELETE FROM meta",
         "DELETE FROM \"groups\" WHERE name = 'CLIENT'",
         "DELETE FROM users",

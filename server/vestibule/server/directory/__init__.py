@@ -4,6 +4,7 @@ from vestibule.server.directory.directory import Directory
 from vestibule.server.directory.engine import DirectoryChange
 from vestibule.server.directory.errors import DirectoryDamaged, DirectoryError
 from vestibule.server.directory.passwords import PasswordsBusy, PasswordSettings
+from vestibule.server.directory.scripts import ScriptRun
 
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "DirectoryError",
     "PasswordSettings",
     "PasswordsBusy",
+    "ScriptRun",
 ]

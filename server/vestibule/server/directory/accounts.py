@@ -15,6 +15,7 @@ from vestibule.server.directory.errors import (
     user_not_found,
 )
 from vestibule.server.directory.model import User
+from vestibule.server.directory.names import folded
 from vestibule.server.directory.passwords import Passwords, PasswordsBusy
 from vestibule.server.directory.shapes import user_shape
 from vestibule.server.directory.verifier import Verifier
@@ -79,6 +80,26 @@ class Accounts:
         await self._engine.renew(found, renewed)
         return self._still(user.username, verifier, renewed)
 
+    def challenge(self, username: str) -> Verifier:
+        """Give what a login proves its password against, for any name.
+
+        A name without a password has a verifier that nothing fits, with the same salt
+        and cost each time; it is made for every name, so that all cost the same.
+        """
+        user = self._engine.policy.model.user(username)
+        if self._engine.policy.model.spellings is not None:
+            username = folded(username)
+        decoy = self._passwords.decoy(username)
+        return decoy if user is None or user.password is None else user.password
+
+    def proven(self, username: str, verifier: Verifier) -> User | None:
+        """Give the user that has proved the password of `challenge`, if it may log in.
+
+        None where that was a decoy, or is the password no more.
+        """
+        user = self._engine.policy.model.user(username)
+        return None if user is None else self._still(user.username, verifier)
+
     def _still(self, username: str, *verifiers: Verifier) -> User | None:
         """Give the user if it may log in and the password is one of these still.
 
@@ -106,7 +127,7 @@ class Accounts:
             DirectoryError: as `Engine.change`, or INVALID_ARGUMENT.
         """
         # Tried first, so that what is refused anyway costs no hash.
-        make(self._engine.draft(_SUPPOSED))
+        make(self._engine.draft(_SUPPOSED, by=by))
         text = self._passwords.check(password)
         name = parse_text(username, "username")
         while True:

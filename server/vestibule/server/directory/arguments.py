@@ -7,7 +7,11 @@ from enum import Enum
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from vestibule.server.directory.data import InvalidData, pack
-from vestibule.server.directory.errors import invalid_argument, invalid_name
+from vestibule.server.directory.errors import (
+    invalid_argument,
+    invalid_name,
+    unknown_key,
+)
 from vestibule.server.directory.names import valid_group_name, valid_username
 from vestibule.server.directory.permissions import Submitted, parse_permissions
 from vestibule.server.directory.times import parse_time
@@ -161,7 +165,7 @@ def _mapping(value: object, argument: str, keys: frozenset[str]) -> dict[str, An
         raise invalid_argument(argument, "is no dict")
     for key in value:
         if key not in keys:
-            raise invalid_argument(argument, "has an unknown key")
+            raise unknown_key(argument, key)
     return value
 
 

@@ -12,7 +12,15 @@ from vestibule.server.directory.model import Group
 from vestibule.server.verdict import Allowed, Grant
 
 
-__all__ = ["DEFAULT", "Reach", "granted", "granted_by_default", "reach", "union"]
+__all__ = [
+    "DEFAULT",
+    "Reach",
+    "granted",
+    "granted_by_default",
+    "grants",
+    "reach",
+    "union",
+]
 
 DEFAULT = "default"
 """Stands for a path where a role's default decided."""
@@ -82,6 +90,28 @@ def granted_by_default(
     """Decide the same where there is no path to start from, by the defaults alone."""
     found = ((group, DEFAULT, group.default_path_permissions) for group in groups)
     return _collected(found, needed)
+
+
+def grants(
+    groups: Iterable[Group], where: Reach | None, needed: frozenset[PathPermission]
+) -> tuple[Grant, ...]:
+    """Give every assignment that gives a part, if together they give all.
+
+    Without a place to start from, the defaults alone count.
+    """
+    found: list[Grant] = []
+    missing = needed
+    for group in groups:
+        if where is None:
+            place, permissions = DEFAULT, group.default_path_permissions
+        else:
+            place, permissions = _at(group, where)
+        found.extend(
+            Grant(group.holder, "assignment", place, one, authorized=True)
+            for one in sorted(needed & permissions)
+        )
+        missing -= permissions
+    return () if missing else tuple(found)
 
 
 def _collected(

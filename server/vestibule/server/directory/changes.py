@@ -4,18 +4,13 @@ Pure: a draft and the call's own arguments in, the call's answer out. What no ca
 do is judged afterwards, on the whole (`protection`).
 """
 
-import uuid
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from vestibule.protocol.errors import ErrorCode
 from vestibule.server.directory.arguments import (
     UNSET,
-    GroupArgument,
-    Unset,
     UserArgument,
-    given,
     parse_flag,
     parse_group,
     parse_text,
@@ -29,24 +24,24 @@ from vestibule.server.directory.errors import (
     protected,
 )
 from vestibule.server.directory.model import (
-    ADMIN_USER,
     ANONYMOUS_USER,
-    GUEST_GROUP,
-    Group,
-    Rules,
-    User,
+    AnonymousAction,
 )
 from vestibule.server.directory.names import SYSTEM_PREFIX
 from vestibule.server.directory.permissions import (
-    Submitted,
     merged,
-    overwritten,
     parse_permissions,
     parse_removals,
     removed,
     shown_permissions,
 )
 from vestibule.server.directory.shapes import group_shape, user_shape
+from vestibule.server.directory.writing import (
+    change_user,
+    make_user,
+    members_of,
+    write_group,
+)
 
 
 __all__ = [
@@ -56,9 +51,11 @@ __all__ = [
     "add_user_permissions",
     "delete_group",
     "delete_user",
+    "link_anonymous_group",
     "link_group",
     "remove_group_permissions",
     "remove_user_permissions",
+    "unlink_anonymous_group",
     "unlink_group",
     "update_group",
     "update_user",
@@ -68,20 +65,34 @@ __all__ = [
 
 
 def add_user(draft: Draft, user: object) -> dict[str, Any]:
-    """Make a user; the name is unused, and there is something to log in with."""
+    """Make a user: an unused name, and a password or a public key to log in with.
+
+    Answers the user. It is in the groups that `groups` says, and in `_GUEST`.
+
+    Raises:
+        DirectoryError: ALREADY_EXISTS; GROUP_NOT_FOUND for a group that it names;
+            PROTECTED for a name of the system's.
+    """
     argument = _user_argument(draft, user)
     if argument.username.startswith(SYSTEM_PREFIX):
         raise protected(argument.username)
     if draft.find_user(argument.username) is not None:
         raise already_exists("user", argument.username)
-    return user_shape(_make_user(draft, argument), draft.broker_name)
+    return user_shape(make_user(draft, argument), draft.broker_name)
 
 
 def update_user(draft: Draft, user: object) -> dict[str, Any]:
-    """Change a user that is there; what is left out stays."""
+    """Change a user that is there; what is left out stays. Answers the user.
+
+    Another password ends its other sessions and its tokens, `disabled` all of them.
+
+    Raises:
+        DirectoryError: USER_NOT_FOUND; GROUP_NOT_FOUND for a group that it names;
+            PROTECTED for what belongs to the system; LOCKED.
+    """
     argument = _user_argument(draft, user)
     found = draft.user(argument.username)
-    return user_shape(_change_user(draft, found, argument), draft.broker_name)
+    return user_shape(change_user(draft, found, argument), draft.broker_name)
 
 
 def upsert_user(
@@ -95,6 +106,10 @@ def upsert_user(
 
     With `overwrite_memberships` it is in exactly the groups that are True, and in
     `_GUEST`; with `overwrite_permissions` its rules are exactly the submitted ones.
+    Answers the user.
+
+    Raises:
+        DirectoryError: as `add_user` and `update_user`.
     """
     argument = _user_argument(draft, user)
     exactly_groups = parse_flag(overwrite_memberships, "overwrite_memberships")
@@ -107,9 +122,9 @@ def upsert_user(
     if found is None:
         if argument.username.startswith(SYSTEM_PREFIX):
             raise protected(argument.username)
-        changed = _make_user(draft, argument)
+        changed = make_user(draft, argument)
     else:
-        changed = _change_user(
+        changed = change_user(
             draft,
             found,
             argument,
@@ -120,7 +135,13 @@ def upsert_user(
 
 
 def delete_user(draft: Draft, username: object) -> dict[str, Any]:
-    """Remove a user with its permissions and memberships."""
+    """Remove a user with its permissions, memberships and tokens; its sessions end.
+
+    Answers its `username` and `user_id`.
+
+    Raises:
+        DirectoryError: USER_NOT_FOUND, PROTECTED or LOCKED.
+    """
     user = draft.user(_username(username))
     draft.drop_user(user)
     return {"username": user.username, "user_id": user.user_id}
@@ -129,7 +150,14 @@ def delete_user(draft: Draft, username: object) -> dict[str, Any]:
 def add_user_permissions(
     draft: Draft, username: object, permissions: object
 ) -> dict[str, Any]:
-    """Merge grants into a user's own."""
+    """Merge grants into a user's own. Answers what it has then.
+
+    Verbs unite with those that are there; the last write of a verb decides whether it
+    is allowed or prohibited.
+
+    Raises:
+        DirectoryError: INVALID_PERMISSION with every fault; USER_NOT_FOUND.
+    """
     submitted = parse_permissions(permissions, draft.broker_name)
     user = draft.user(_username(username))
     user = draft.put_user(replace(user, rules=merged(user.rules, submitted)))
@@ -139,7 +167,14 @@ def add_user_permissions(
 def remove_user_permissions(
     draft: Draft, username: object, permissions: object
 ) -> dict[str, Any]:
-    """Drop grants of a user's own."""
+    """Drop grants of a user's own. Answers what it has then.
+
+    An entry names allows, or with `"authorized": False` prohibitions; without
+    `actions` it names every verb. What is not there is passed over.
+
+    Raises:
+        DirectoryError: as `add_user_permissions`.
+    """
     removals = parse_removals(permissions, draft.broker_name)
     user = draft.user(_username(username))
     user = draft.put_user(replace(user, rules=removed(user.rules, removals)))
@@ -147,26 +182,45 @@ def remove_user_permissions(
 
 
 def add_group(draft: Draft, group: object) -> dict[str, Any]:
-    """Make a group; the name is unused."""
+    """Make a group with an unused name. Answers the group.
+
+    Raises:
+        DirectoryError: ALREADY_EXISTS; GROUP_NOT_FOUND for one that it includes;
+            CYCLE; PROTECTED for a name of the system's.
+    """
     argument = parse_group(group, draft.broker_name)
     if argument.name.startswith(SYSTEM_PREFIX):
         raise protected(argument.name)
     if draft.find_group(argument.name) is not None:
         raise already_exists("group", argument.name)
-    return group_shape(_write_group(draft, None, argument), draft.broker_name)
+    return group_shape(write_group(draft, None, argument), draft.broker_name)
 
 
 def update_group(draft: Draft, group: object) -> dict[str, Any]:
-    """Change a group that is there; what is left out stays."""
+    """Change a group that is there; what is left out stays. Answers the group.
+
+    `includes` is replaced as a whole, `permissions` are merged.
+
+    Raises:
+        DirectoryError: GROUP_NOT_FOUND, also for one that it includes; CYCLE; PROTECTED
+            for what belongs to the system; LOCKED.
+    """
     argument = parse_group(group, draft.broker_name)
     found = draft.group(argument.name)
-    return group_shape(_write_group(draft, found, argument), draft.broker_name)
+    return group_shape(write_group(draft, found, argument), draft.broker_name)
 
 
 def upsert_group(
     draft: Draft, group: object, *, overwrite_permissions: object = False
 ) -> dict[str, Any]:
-    """Make or change a group."""
+    """Make or change a group; it stays then, though nothing may mention it.
+
+    With `overwrite_permissions` its rules are exactly the submitted ones. Answers the
+    group.
+
+    Raises:
+        DirectoryError: as `add_group` and `update_group`.
+    """
     argument = parse_group(group, draft.broker_name)
     exactly = parse_flag(overwrite_permissions, "overwrite_permissions")
     if exactly and argument.permissions is UNSET:
@@ -174,12 +228,20 @@ def upsert_group(
     found = draft.find_group(argument.name)
     if found is None and argument.name.startswith(SYSTEM_PREFIX):
         raise protected(argument.name)
-    changed = _write_group(draft, found, argument, exactly_rules=exactly)
+    if found is not None:
+        found = replace(found, explicit=True)
+    changed = write_group(draft, found, argument, exactly_rules=exactly)
     return group_shape(changed, draft.broker_name)
 
 
 def delete_group(draft: Draft, name: object) -> dict[str, Any]:
-    """Remove a group, with memberships in it and mentions of it; users stay."""
+    """Remove a group, with memberships in it and mentions of it; users stay.
+
+    Answers its `name` and how many `members` it had.
+
+    Raises:
+        DirectoryError: GROUP_NOT_FOUND, PROTECTED or LOCKED.
+    """
     group = draft.group(parse_text(name, "name"))
     members = len(draft.users_in(group.name))
     draft.drop_group(group)
@@ -189,7 +251,11 @@ def delete_group(draft: Draft, name: object) -> dict[str, Any]:
 def add_group_permissions(
     draft: Draft, name: object, permissions: object
 ) -> dict[str, Any]:
-    """Merge grants into a group's own."""
+    """Merge grants into a group's own, as `add_user_permissions` does into a user's.
+
+    Raises:
+        DirectoryError: INVALID_PERMISSION with every fault; GROUP_NOT_FOUND.
+    """
     submitted = parse_permissions(permissions, draft.broker_name)
     group = draft.group(parse_text(name, "name"))
     group = draft.put_group(replace(group, rules=merged(group.rules, submitted)))
@@ -199,7 +265,11 @@ def add_group_permissions(
 def remove_group_permissions(
     draft: Draft, name: object, permissions: object
 ) -> dict[str, Any]:
-    """Drop grants of a group's own."""
+    """Drop grants of a group's own, as `remove_user_permissions` does a user's.
+
+    Raises:
+        DirectoryError: as `add_group_permissions`.
+    """
     removals = parse_removals(permissions, draft.broker_name)
     group = draft.group(parse_text(name, "name"))
     group = draft.put_group(replace(group, rules=removed(group.rules, removals)))
@@ -207,13 +277,44 @@ def remove_group_permissions(
 
 
 def link_group(draft: Draft, group_name: object, username: object) -> dict[str, Any]:
-    """Make a user a member of a group."""
+    """Make a user a member of a group. Answers whether that changed anything.
+
+    Raises:
+        DirectoryError: GROUP_NOT_FOUND, USER_NOT_FOUND or PROTECTED.
+    """
     return _membership(draft, group_name, username, member=True)
 
 
 def unlink_group(draft: Draft, group_name: object, username: object) -> dict[str, Any]:
-    """End a user's membership of a group."""
+    """End a user's membership of a group. Answers whether that changed anything.
+
+    Raises:
+        DirectoryError: as `link_group`.
+    """
     return _membership(draft, group_name, username, member=False)
+
+
+def link_anonymous_group(draft: Draft, group_name: object) -> dict[str, Any]:
+    """Give a group to the sessions that the anonymous policy allows."""
+    return _anonymous_membership(draft, group_name, member=True)
+
+
+def unlink_anonymous_group(draft: Draft, group_name: object) -> dict[str, Any]:
+    """Take a group from the sessions that the anonymous policy allows."""
+    return _anonymous_membership(draft, group_name, member=False)
+
+
+def _anonymous_membership(
+    draft: Draft, group_name: object, *, member: bool
+) -> dict[str, Any]:
+    name = parse_text(group_name, "group_name")
+    if draft.anonymous.action is not AnonymousAction.ALLOW:
+        raise DirectoryError(ErrorCode.ANONYMOUS_DISABLED)
+    group, roles = draft.group(name), draft.anonymous.roles
+    changed = (name in roles) is not member
+    roles = roles | {name} if member else roles - {name}
+    draft.anonymous = replace(draft.anonymous, roles=roles)
+    return {"group": group.name, "username": ANONYMOUS_USER, "changed": changed}
 
 
 def _membership(
@@ -225,7 +326,7 @@ def _membership(
     changed = (group.name in user.groups) is not member
     if changed:
         groups = {**dict.fromkeys(user.groups, True), group.name: member}
-        draft.put_user(replace(user, groups=_true(groups)))
+        draft.put_user(replace(user, groups=members_of(groups)))
     return {"group": group.name, "username": user.username, "changed": changed}
 
 
@@ -242,98 +343,3 @@ def _user_argument(draft: Draft, value: object) -> UserArgument:
     if argument.username == ANONYMOUS_USER:
         raise protected(argument.username)
     return argument
-
-
-def _make_user(draft: Draft, argument: UserArgument) -> User:
-    if not argument.has_password and given(argument.public_key, None) is None:
-        raise invalid_argument("password", "or public_key is missing")
-    user = User(
-        username=argument.username,
-        user_id=str(uuid.uuid4()),
-        groups=frozenset({GUEST_GROUP}),
-        created=draft.now,
-        modified=draft.now,
-    )
-    return _change_user(draft, user, argument)
-
-
-def _change_user(
-    draft: Draft,
-    user: User,
-    argument: UserArgument,
-    *,
-    exactly_groups: bool = False,
-    exactly_rules: bool = False,
-) -> User:
-    groups = user.groups
-    if argument.groups is not UNSET:
-        groups = _memberships(draft, user, argument.groups, exactly=exactly_groups)
-    changed = replace(
-        user,
-        custom_data=given(argument.custom_data, user.custom_data),
-        application_data=given(argument.application_data, user.application_data),
-        public_key=given(argument.public_key, user.public_key),
-        disabled=given(argument.disabled, user.disabled),
-        expires=given(argument.expires, user.expires),
-        password=draft.verifier if argument.has_password else user.password,
-        rules=_rules(user.rules, argument.permissions, exactly=exactly_rules),
-        groups=groups,
-    )
-    return draft.put_user(changed)
-
-
-def _memberships(
-    draft: Draft, user: User, said: Mapping[str, bool], *, exactly: bool
-) -> frozenset[str]:
-    """Give the groups that a user is in afterwards."""
-    for name in said:
-        draft.group(name)
-    if not exactly:
-        return _true({**dict.fromkeys(user.groups, True), **said})
-    kept = () if user.username == ADMIN_USER else (GUEST_GROUP,)
-    return _true({**dict.fromkeys(kept, True), **said})
-
-
-def _true(said: Mapping[str, bool]) -> frozenset[str]:
-    return frozenset(name for name, member in said.items() if member)
-
-
-def _write_group(
-    draft: Draft,
-    found: Group | None,
-    argument: GroupArgument,
-    *,
-    exactly_rules: bool = False,
-) -> Group:
-    group = found or Group(name=argument.name, created=draft.now, modified=draft.now)
-    if argument.includes is not UNSET:
-        _check_includes(draft, group.name, argument.includes)
-    changed = replace(
-        group,
-        custom_data=given(argument.custom_data, group.custom_data),
-        includes=given(argument.includes, group.includes),
-        rules=_rules(group.rules, argument.permissions, exactly=exactly_rules),
-    )
-    return draft.put_group(changed)
-
-
-def _check_includes(draft: Draft, name: str, includes: frozenset[str]) -> None:
-    """Refuse an include of what is not there, and one that closes a circle."""
-    seen: set[str] = set()
-    for included in sorted(includes):
-        if included != name:
-            draft.group(included)
-        waiting = [included]
-        while waiting:
-            one = waiting.pop()
-            if one == name:
-                raise DirectoryError(ErrorCode.CYCLE, "", {"group": included})
-            if one not in seen:
-                seen.add(one)
-                waiting.extend(draft.group(one).includes)
-
-
-def _rules(rules: Rules, said: Submitted | Unset, *, exactly: bool) -> Rules:
-    if said is UNSET:
-        return rules
-    return overwritten(said) if exactly else merged(rules, said)

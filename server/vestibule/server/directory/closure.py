@@ -6,7 +6,7 @@ groups differs. It holds no verdict of anybody: only what the groups' rules say.
 
 from collections.abc import Iterable
 from typing import Final, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 from vestibule.protocol.actions import Section
 from vestibule.protocol.permissions import GlobalPermission, PathPermission
@@ -78,6 +78,7 @@ class Closure:
     __slots__ = (
         "__weakref__",
         "_closures",
+        "_compared",
         "_patience",
         "_said",
         "assigned",
@@ -107,6 +108,24 @@ class Closure:
         self._patience = _PATIENCE
         self._closures: Final = closures
         self._said: dict[tuple[Section, str], Said] = {}
+        self._compared: tuple[ref[Closure], bool] | None = None
+
+    def same_rights(self, other: "Closure") -> bool:
+        """Whether the groups grant and prohibit the same, whatever else differs.
+
+        Asked for one session after another, mostly about the same two.
+        """
+        if self is other:
+            return True
+        last = self._compared
+        if last is not None and last[0]() is other:
+            return last[1]
+        same = len(self.groups) == len(other.groups) and all(
+            mine is theirs or mine.rights == theirs.rights
+            for mine, theirs in zip(self.groups, other.groups, strict=True)
+        )
+        self._compared = (ref(other), same)
+        return same
 
     @property
     def names(self) -> frozenset[str]:

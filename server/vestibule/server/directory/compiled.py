@@ -85,3 +85,15 @@ class CompiledGroup(CompiledRules):
     def __init__(self, group: Group) -> None:
         super().__init__(group.holder, group.rules)
         self.group: Final = group
+
+    @property
+    def rights(self) -> tuple[object, ...]:
+        """All of the group that decides anything."""
+        group = self.group
+        return (
+            group.name,
+            group.rules,
+            group.global_permissions,
+            group.default_path_permissions,
+            group.path_permissions,
+        )

@@ -5,6 +5,7 @@ Data is looked into as maps alone: no field reaches an attribute of any object.
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from vestibule.protocol.errors import ErrorCode
@@ -12,7 +13,15 @@ from vestibule.server.directory.errors import DirectoryError
 from vestibule.server.directory.globs import glob_matches
 
 
-__all__ = ["Predicate", "Record", "SortKey", "parse_criteria", "parse_sort"]
+__all__ = [
+    "DIRECTORY_FIELDS",
+    "Fields",
+    "Predicate",
+    "Record",
+    "SortKey",
+    "parse_criteria",
+    "parse_sort",
+]
 
 Record: TypeAlias = Mapping[str, Any]
 """What is listed, by field."""
@@ -22,22 +31,39 @@ SortKey: TypeAlias = Callable[[Record], Any]
 
 _MAX_CONDITIONS: Final = 64
 _MAX_LEVELS: Final = 8
-_PLAIN: Final = frozenset({"username", "name", "user_id", "created", "modified"})
-_DATA: Final = ("custom_data", "application_data")
+_SHOWN: Final = 64
+"""Characters of a field that a refusal names."""
+
 _MISSING: Final = object()
 
 
-def parse_criteria(criteria: object) -> Predicate:
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What may be asked about: plain fields, and those that are looked into."""
+
+    plain: frozenset[str]
+    maps: frozenset[str] = frozenset()
+
+
+DIRECTORY_FIELDS: Final = Fields(
+    plain=frozenset({"username", "name", "user_id", "created", "modified"}),
+    maps=frozenset({"custom_data", "application_data"}),
+)
+
+
+def parse_criteria(criteria: object, fields: Fields = DIRECTORY_FIELDS) -> Predicate:
     """Read criteria.
 
     Raises:
         DirectoryError: INVALID_CRITERIA; an unknown field or operator, an operand that
             does not fit, more than 64 conditions or 8 levels.
     """
-    return _Parser().criteria(criteria, 1)
+    return _Parser(fields).criteria(criteria, 1)
 
 
-def parse_sort(sort: object) -> list[tuple[SortKey, bool]]:
+def parse_sort(
+    sort: object, fields: Fields = DIRECTORY_FIELDS
+) -> list[tuple[SortKey, bool]]:
     """Read a sort order as keys and whether each goes downwards, the first first.
 
     Missing values come first, then None, bools, numbers, text, and other data.
@@ -46,25 +72,33 @@ def parse_sort(sort: object) -> list[tuple[SortKey, bool]]:
         DirectoryError: INVALID_CRITERIA.
     """
     if not isinstance(sort, list) or len(sort) > _MAX_CONDITIONS:
-        raise _invalid("sort is no list of fields and directions")
+        raise _invalid("sort is no list of fields and directions", "sort")
     order: list[tuple[SortKey, bool]] = []
     for item in sort:
         match item:
             case [str() as field, "asc" | "desc" as direction]:
-                order.append((_sort_key(_steps(field)), direction == "desc"))
+                steps = _steps(field, fields, "sort")
+                order.append((_sort_key(steps), direction == "desc"))
             case _:
-                raise _invalid("sort is no list of fields and directions")
+                raise _invalid("sort is no list of fields and directions", "sort")
     return order
 
 
-def _invalid(problem: str) -> DirectoryError:
-    return DirectoryError(ErrorCode.INVALID_CRITERIA, problem)
+def _invalid(
+    problem: str, argument: str = "criteria", field: str = ""
+) -> DirectoryError:
+    """Refuse an argument, naming the field of it that is at fault, if it is one."""
+    details = {"argument": argument}
+    if field:
+        details["field"] = field.encode(errors="backslashreplace").decode()[:_SHOWN]
+    return DirectoryError(ErrorCode.INVALID_CRITERIA, problem, details)
 
 
 class _Parser:
     """Reads one criteria, counting its conditions."""
 
-    def __init__(self) -> None:
+    def __init__(self, fields: Fields) -> None:
+        self._fields: Final = fields
         self._conditions = 0
 
     def criteria(self, value: object, level: int) -> Predicate:
@@ -92,7 +126,7 @@ class _Parser:
         return _all(parts) if key == "$and" else _any(parts)
 
     def _field(self, field: str, operand: object) -> Predicate:
-        steps = _steps(field)
+        steps = _steps(field, self._fields, "criteria")
         if not isinstance(operand, dict) or not any(map(_is_operator, operand)):
             operand = {"$eq": operand}
         parts: list[Predicate] = []
@@ -100,7 +134,7 @@ class _Parser:
             self._conditions += 1
             if self._conditions > _MAX_CONDITIONS:
                 raise _invalid(f"criteria have more than {_MAX_CONDITIONS} conditions")
-            parts.append(_condition(steps, _test(name, value)))
+            parts.append(_condition(steps, _test(name, value, field)))
         return _all(parts)
 
 
@@ -108,16 +142,16 @@ def _is_operator(key: object) -> bool:
     return isinstance(key, str) and key.startswith("$")
 
 
-def _steps(field: str) -> tuple[str, ...]:
+def _steps(field: str, fields: Fields, argument: str) -> tuple[str, ...]:
     """Take a dotted field apart.
 
     Raises:
         DirectoryError: INVALID_CRITERIA; there is no such field.
     """
     first, *rest = field.split(".")
-    if first in _DATA or (first in _PLAIN and not rest):
+    if first in fields.maps or (first in fields.plain and not rest):
         return first, *rest
-    raise _invalid("an unknown field")
+    raise _invalid("an unknown field", argument, field)
 
 
 def _find(record: Record, steps: Iterable[str]) -> Any:
@@ -145,7 +179,7 @@ def _condition(steps: tuple[str, ...], test: Callable[[Any], bool]) -> Predicate
     return lambda record: test(_find(record, steps))
 
 
-def _test(name: object, operand: Any) -> Callable[[Any], bool]:
+def _test(name: object, operand: Any, field: str) -> Callable[[Any], bool]:
     """Give the test of one operator; a missing value comes as `_MISSING`."""
     match name, operand:
         case "$eq", _:
@@ -163,7 +197,8 @@ def _test(name: object, operand: Any) -> Callable[[Any], bool]:
         case "$like", str():
             return lambda value: isinstance(value, str) and glob_matches(operand, value)
         case _:
-            raise _invalid("an unknown operator, or an operand that does not fit")
+            problem = "an unknown operator, or an operand that does not fit"
+            raise _invalid(problem, field=field)
 
 
 def _order(name: str, operand: Any) -> Callable[[Any], bool]:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from vestibule.server.directory import changes, questions
+from vestibule.server.directory import changes, prospects
 from vestibule.server.directory.accounts import Accounts, OldPasswordGuard
 from vestibule.server.directory.arguments import password_in
 from vestibule.server.directory.draft import Draft
@@ -17,7 +17,11 @@ from vestibule.server.directory.model import User
 from vestibule.server.directory.opening import DATABASE, open_directory
 from vestibule.server.directory.passwords import Passwords, PasswordSettings
 from vestibule.server.directory.policy import Policy
-from vestibule.server.directory.reading import Reading
+from vestibule.server.directory.prospects import Prospect
+from vestibule.server.directory.scripts import Scripts
+from vestibule.server.directory.tokens import TokenBook
+from vestibule.server.directory.transfer import Transfer
+from vestibule.server.directory.verifier import Verifier
 from vestibule.server.secret import Secret
 
 
@@ -26,7 +30,7 @@ __all__ = ["Directory"]
 T = TypeVar("T")
 
 
-class Directory(Reading):
+class Directory(Transfer):
     """Users, groups and their permissions, on disk and compiled.
 
     `open` makes one, `close` must be awaited at the end. A changing operation returns
@@ -43,7 +47,7 @@ class Directory(Reading):
         *,
         own_custom_data_updates: bool,
     ) -> None:
-        self._engine: Final = engine
+        self._engine = engine
         self._passwords: Final = passwords
         self.first_password: Final = first_password
         """The random password that this first start gave the administrator."""
@@ -51,6 +55,7 @@ class Directory(Reading):
         self._accounts: Final = Accounts(
             engine, passwords, own_custom_data_updates=own_custom_data_updates
         )
+        self._scripts = Scripts(engine, passwords)
 
     @staticmethod
     def exists(folder: Path) -> bool:
@@ -108,6 +113,16 @@ class Directory(Reading):
         return self._engine.policy
 
     @property
+    def tokens(self) -> TokenBook:
+        """The session tokens, revoked with their users."""
+        return self._engine.tokens
+
+    @property
+    def now(self) -> int:
+        """The time in milliseconds since 1970, by the wall clock."""
+        return self._engine.now()
+
+    @property
     def storage_failed(self) -> bool:
         """Whether the last write failed."""
         return self._engine.storage_failed
@@ -127,6 +142,10 @@ class Directory(Reading):
         """
         self._engine.on_change(listener)
 
+    def halt_while(self, halted: Callable[[], bool]) -> None:
+        """Refuse changes with STORAGE_FAILED while a function answers true."""
+        self._engine.halted = halted
+
     # Logins.
 
     def may_log_in(self, user: User) -> bool:
@@ -143,6 +162,18 @@ class Directory(Reading):
             PasswordsBusy: too many wait; nothing was evaluated.
         """
         return await self._accounts.verify(username, password)
+
+    def challenge(self, username: str) -> Verifier:
+        """Give what a login under any name proves its password against.
+
+        For a name without a password it is one that nothing fits, with the same salt
+        and cost each time.
+        """
+        return self._accounts.challenge(username)
+
+    def proven(self, username: str, verifier: Verifier) -> User | None:
+        """Give the user that has proved the password of `challenge`, if it may log in."""
+        return self._accounts.proven(username, verifier)
 
     # Changing users. Arguments are what a caller sent: they are checked here.
 
@@ -342,9 +373,15 @@ class Directory(Reading):
 
         return await self._accounts.change(make, *setting, by=by, session_id=session_id)
 
+    def prospect(self, changes: object, *, by: str | None = None) -> Prospect:
+        """Suppose changes made by `by`: what there would be, while nothing is changed.
+
+        `changes` is a list of `{"method", "args", "kwargs"}` of changing methods.
+        """
+        return prospects.prospect(self.policy, self._engine.draft(by=by), changes)
+
     def what_if(
-        self, supposed: object, username: object, action: object, path: object
+        self, changes: object, username: object, action: object, path: object
     ) -> dict[str, Any]:
         """Explain as it is and as it would be; nothing is changed."""
-        draft = self._engine.draft()
-        return questions.what_if(self.policy, draft, supposed, username, action, path)
+        return prospects.answered(self.prospect(changes), username, action, path)

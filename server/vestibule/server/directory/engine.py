@@ -2,29 +2,35 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 import structlog
 
 from vestibule.server.directory import bootstrap, protection
-from vestibule.server.directory.draft import Change, Draft
+from vestibule.server.directory.draft import Draft
 from vestibule.server.directory.epochfile import write_epoch
 from vestibule.server.directory.errors import storage_failed
-from vestibule.server.directory.model import User
+from vestibule.server.directory.model import Model, User
 from vestibule.server.directory.policy import Policy
 from vestibule.server.directory.rows import Operation, Put, Table, operations, user_row
 from vestibule.server.directory.store import Store, StoreError
 from vestibule.server.directory.times import time_text
+from vestibule.server.directory.tokens import TokenBook, ended_by
+from vestibule.server.directory.transition import Change
 from vestibule.server.directory.verifier import Verifier
 
 
-__all__ = ["DirectoryChange", "Engine", "Listener"]
+__all__ = ["DirectoryChange", "Engine", "Listener", "at_once"]
 
 log = structlog.get_logger("vestibule.directory")
 
 T = TypeVar("T")
+
+_LARGE: Final = 500
+"""Facts of one change, above which it is put together in a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,18 +57,46 @@ class DirectoryChange:
     """Who could log in and cannot any more, being disabled or expired."""
     password_changed: frozenset[str] = frozenset()
     """Who had a password and has another."""
+    anonymous_closed: bool = False
+    """Whether anonymous sessions were allowed and are not any more."""
+    before: Model = field(default_factory=Model, repr=False)
+    after: Model = field(default_factory=Model, repr=False)
+
+
+def _never() -> bool:
+    return False
 
 
 Listener: TypeAlias = Callable[[DirectoryChange], Awaitable[None]]
+
+
+def at_once(make: Callable[[Draft], T]) -> Callable[[Draft], Awaitable[T]]:
+    """Make of a function what gives nobody else a turn."""
+
+    async def made(draft: Draft) -> T:
+        return make(draft)
+
+    return made
+
+
+async def _aside(size: int, work: Callable[[], T]) -> T:
+    """Do pure work of some size: in a thread if others would wait long for it."""
+    return await asyncio.to_thread(work) if size > _LARGE else work()
 
 
 class Engine:
     """Holds the current policy and is the only one that replaces it."""
 
     def __init__(
-        self, store: Store, policy: Policy, epoch_file: Path, now: Callable[[], float]
+        self,
+        store: Store,
+        policy: Policy,
+        tokens: TokenBook,
+        epoch_file: Path,
+        now: Callable[[], float],
     ) -> None:
         self.policy = policy
+        self.tokens: Final = tokens
         self.storage_failed = False
         """Whether the last write failed."""
         self.storage_failures = 0
@@ -71,6 +105,8 @@ class Engine:
         self._epoch_written = True
         self._now: Final = now
         self._lock: Final = asyncio.Lock()
+        self.halted: Callable[[], bool] = _never
+        """Whether no change is made now; then STORAGE_FAILED answers it."""
         self._listeners: list[Listener] = []
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -99,16 +135,37 @@ class Engine:
             DirectoryError: what `make` raises, PROTECTED, or STORAGE_FAILED; nothing
                 has changed.
         """
-        return await self._to_the_end(
-            self._change(make, by=by, session_id=session_id, verifier=verifier)
+        change = self._change(
+            at_once(make), by=by, session_id=session_id, verifier=verifier
+        )
+        answer, _ = await self.to_the_end(change)
+        return answer
+
+    async def transact(
+        self,
+        make: Callable[[Draft], Awaitable[T]],
+        *,
+        by: str | None,
+        session_id: str | None,
+    ) -> tuple[T, Model]:
+        """Do as `change`, and give the model too that the transaction left behind.
+
+        `make` may give others their turn: no other change is made meanwhile.
+        With `by` None it is the operator's of this machine, whom no lock stops.
+        """
+        return await self.to_the_end(
+            self._change(make, by=by, session_id=session_id, verifier=None)
         )
 
-    def draft(self, verifier: Verifier | None = None) -> Draft:
-        """Give a draft of what is now."""
+    def draft(
+        self, verifier: Verifier | None = None, *, by: str | None = None
+    ) -> Draft:
+        """Give a draft of what is now, made by `by` or by the system itself."""
         return Draft(
             self.policy.model,
             now=self.now(),
             broker_name=self.policy.broker_name,
+            by=by,
             verifier=verifier,
         )
 
@@ -117,11 +174,11 @@ class Engine:
 
         Nothing happens if the user has another password by now, or the disk refuses.
         """
-        await self._to_the_end(self._renew(user, verifier))
+        await self.to_the_end(self._renew(user, verifier))
 
     async def tell_expired(self, names: frozenset[str]) -> None:
         """Tell listeners of users whose time has run out, as of users disabled."""
-        await self._to_the_end(self._tell_expired(names))
+        await self.to_the_end(self._tell_expired(names))
 
     async def start(self) -> None:
         """Put back what belongs to the system, before anybody is served.
@@ -139,15 +196,19 @@ class Engine:
                 operations(change), change.before.epoch, change.after.epoch
             )
             self.policy = self.policy.successor(change.after, change.groups)
+        # Whose time ran out while nobody served.
+        self.tokens.revoke_barred(self.policy.model.users, draft.now)
         await self._acknowledge(self.policy.epoch)
 
     async def close(self) -> None:
         """Wait for what is being changed, then close the files."""
         if self._running:
             await asyncio.wait(self._running)
+        await self.tokens.close()
         await self._store.close()
 
-    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+    async def to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await work that goes on when the caller is cancelled; `close` waits for it."""
         task = asyncio.get_running_loop().create_task(work, name="directory change")
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -161,37 +222,45 @@ class Engine:
 
     async def _change(
         self,
-        make: Callable[[Draft], T],
+        make: Callable[[Draft], Awaitable[T]],
         *,
-        by: str,
+        by: str | None,
         session_id: str | None,
         verifier: Verifier | None,
-    ) -> T:
+    ) -> tuple[T, Model]:
         async with self._lock:
-            draft = self.draft(verifier)
-            answer = make(draft)
-            change = draft.finish()
+            if self.halted():
+                raise storage_failed()
+            draft = self.draft(verifier, by=by)
+            answer = await make(draft)
+            change = await _aside(draft.size, draft.finish)
             if change is None:
-                return answer
+                return answer, self.policy.model
             policy = self.policy.successor(change.after, change.groups)
             protection.check(change, self.policy, policy)
-            await self._commit(change)
+            ended = ended_by(change, draft.now)
+            voiding = self.tokens.ending(ended)
+            await self._commit(change, voiding)
+            self.tokens.revoke_users(ended, voiding)
             self.policy = policy
             await self._acknowledge(change.after.epoch)
             await self._tell(
                 DirectoryChange(
                     epoch=change.after.epoch,
                     at=time_text(draft.now),
-                    by=by,
+                    by=by or "",
                     session_id=session_id,
                     users=change.users,
                     groups=change.groups,
                     deleted_users=change.deleted_users,
                     disabled_users=change.barred_users(draft.now),
                     password_changed=change.password_changed,
+                    anonymous_closed=change.anonymous_closed,
+                    before=change.before,
+                    after=change.after,
                 )
             )
-        return answer
+        return answer, change.after
 
     async def _tell_expired(self, names: frozenset[str]) -> None:
         async with self._lock:
@@ -202,22 +271,26 @@ class Engine:
                 if name in users and not users[name].may_log_in(now)
             )
             if barred:
+                self.tokens.revoke_barred(users, now)
                 await self._tell(
                     DirectoryChange(
                         epoch=self.policy.epoch,
                         at=time_text(now),
                         users=barred,
                         disabled_users=barred,
+                        before=self.policy.model,
+                        after=self.policy.model,
                     )
                 )
 
-    async def _commit(self, change: Change) -> None:
+    async def _commit(self, change: Change, besides: list[Operation]) -> None:
         if not self._epoch_written:
             # The file may be one behind the database, never two.
             await self._acknowledge(change.before.epoch)
             if not self._epoch_written:
                 raise storage_failed()
-        await self._write(operations(change), change.before.epoch, change.after.epoch)
+        rows = [*await _aside(change.size, partial(operations, change)), *besides]
+        await self._write(rows, change.before.epoch, change.after.epoch)
 
     async def _write(self, rows: list[Operation], before: int, after: int) -> None:
         try:

@@ -1,5 +1,7 @@
 """How the directory refuses: one exception, and a maker for each thing at fault."""
 
+from typing import Final
+
 from vestibule.protocol.errors import ErrorCode
 from vestibule.server.config_source import ConfigError
 from vestibule.server.errors import RequestError
@@ -12,10 +14,16 @@ __all__ = [
     "group_not_found",
     "invalid_argument",
     "invalid_name",
+    "locked",
     "protected",
     "storage_failed",
+    "unknown_key",
     "user_not_found",
 ]
+
+
+_SHOWN: Final = 64
+"""Characters of a key that a refusal names."""
 
 
 class DirectoryError(RequestError):
@@ -33,6 +41,17 @@ def invalid_argument(argument: str, problem: str) -> DirectoryError:
     )
 
 
+def unknown_key(argument: str, key: object) -> DirectoryError:
+    """Refuse a key that a dict does not have, naming it as far as it can be sent."""
+    text = key if isinstance(key, str) else repr(key)
+    shown = text.encode(errors="backslashreplace").decode()[:_SHOWN]
+    return DirectoryError(
+        ErrorCode.INVALID_ARGUMENT,
+        f"{argument} has an unknown key: {shown}",
+        {"argument": argument, "key": shown},
+    )
+
+
 def invalid_name(argument: str) -> DirectoryError:
     """Refuse what cannot be the name of a user or group."""
     return DirectoryError(ErrorCode.INVALID_NAME, "", {"argument": argument})
@@ -41,6 +60,11 @@ def invalid_name(argument: str) -> DirectoryError:
 def protected(principal: str) -> DirectoryError:
     """Refuse a change of what the system keeps (docs/permissions.md, "Who")."""
     return DirectoryError(ErrorCode.PROTECTED, "", {"principal": principal})
+
+
+def locked(principal: str) -> DirectoryError:
+    """Refuse a change of what a principal has locked (docs/stores.md, "Locks")."""
+    return DirectoryError(ErrorCode.LOCKED, "", {"locking_principal": principal})
 
 
 def user_not_found(name: str) -> DirectoryError:

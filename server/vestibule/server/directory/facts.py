@@ -10,12 +10,13 @@ from vestibule.protocol.permissions import GlobalPermission
 from vestibule.server.directory.closure import Closure, Closures
 from vestibule.server.directory.index import prefixes_of
 from vestibule.server.directory.model import Model
+from vestibule.server.directory.own_events import COMPONENT, OWN_EVENTS
 from vestibule.server.directory.paths import NAMED_SECTIONS, Template, Void
 
 
 __all__ = ["Components", "Facts", "Form"]
 
-Components: TypeAlias = Mapping[str, Mapping[str, Collection[GlobalPermission]]]
+Components: TypeAlias = Mapping[str, Mapping[str, Collection[GlobalPermission] | None]]
 """The broker's own: component, method, the global permissions that allow it."""
 
 Form: TypeAlias = tuple[str, tuple[str, ...]]
@@ -51,6 +52,12 @@ class Facts:
         self.isolated: Final = model.isolated_paths.union(
             self.broker_prefix + component for component in components
         )
+        self.own_events: Final = (
+            {self.broker_prefix + path: held for path, held in OWN_EVENTS.items()}
+            if COMPONENT in components
+            else {}
+        )
+        """What the broker emits itself, by path: the permission that lets hear it."""
         self.on_void: Final = on_void
         # Each method's path, behind the broker's name, and what finds most others fast.
         self._own: Final = {
@@ -80,6 +87,26 @@ class Facts:
             self._forms.clear()
         self._forms[text] = forms
         return forms
+
+    def own_event_permissions(
+        self, asked: Name | Pattern
+    ) -> tuple[GlobalPermission, ...]:
+        """Give the permissions that let hear what the broker emits itself.
+
+        Any of them lets hear a part of a pattern, which has to name the component:
+        what is wider asks for other events.
+        """
+        if isinstance(asked, Name):
+            held = self.own_events.get(asked.text)
+            return () if held is None else (held,)
+        if asked.literal_prefix[:2] != (self.broker_name, COMPONENT):
+            return ()
+        fitting = {
+            held: None
+            for path, held in self.own_events.items()
+            if asked.matches(parse_name(path))
+        }
+        return tuple(fitting)
 
     def widens(self, section: Section, template: Template, filled: Pattern) -> bool:
         """Whether filling a template makes it reach a method of the broker's own.

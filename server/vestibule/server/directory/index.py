@@ -137,6 +137,11 @@ class PatternIndex(Generic[V]):
         return len(self._items)
 
     @property
+    def items(self) -> tuple[tuple[Pattern, V], ...]:
+        """The patterns and their values, as they were given."""
+        return self._items
+
+    @property
     def places(self) -> Mapping[str, _Place[V]]:
         """What is found by literal name or prefix."""
         return self._places
@@ -185,7 +190,7 @@ class PatternIndex(Generic[V]):
         if pattern in self._overlaps:
             return self._overlaps[pattern]
         found = next(
-            (value for mine, value in self._near(pattern) if mine.overlaps(pattern)),
+            (value for mine, value in self.near(pattern) if mine.overlaps(pattern)),
             None,
         )
         _remember(self._overlaps, pattern, found)
@@ -196,13 +201,13 @@ class PatternIndex(Generic[V]):
         if pattern in self._covers:
             return self._covers[pattern]
         found = next(
-            (value for mine, value in self._near(pattern) if mine.covers(pattern)),
+            (value for mine, value in self.near(pattern) if mine.covers(pattern)),
             None,
         )
         _remember(self._covers, pattern, found)
         return found
 
-    def _near(self, pattern: Pattern) -> Iterable[tuple[Pattern, V]]:
+    def near(self, pattern: Pattern) -> Iterable[tuple[Pattern, V]]:
         """Give the patterns that can have a first segment in common with `pattern`."""
         first = pattern.segments[0]
         if "*" in first:

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeVar
 
 from vestibule.server.directory.arguments import parse_flag, parse_text
 from vestibule.server.directory.criteria import (
+    DIRECTORY_FIELDS,
+    Fields,
     Record,
     SortKey,
     parse_criteria,
@@ -24,6 +26,7 @@ from vestibule.server.directory.times import time_text
 __all__ = [
     "Query",
     "list_groups",
+    "list_records",
     "list_user_names_by_group",
     "list_users",
     "list_users_by_group",
@@ -34,10 +37,10 @@ _MOST: Final = 10_000
 
 _MAX_SKIP: Final = 2**53 - 1
 
-T = TypeVar("T", User, Group)
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Query:
     """Which of those found, in which order, as the caller said it: unchecked."""
 
@@ -89,6 +92,17 @@ def list_groups(
     return _page(_chosen(groups, _group_record, query), shape, query)
 
 
+def list_records(
+    records: Iterable[dict[str, Any]], query: Query, fields: Fields
+) -> list[dict[str, Any]] | int:
+    """Give rows of any kind, which come in their own order, or their number."""
+    return _page(_chosen(records, _itself, query, fields), _itself, query)
+
+
+def _itself(record: dict[str, Any]) -> dict[str, Any]:
+    return record
+
+
 def _named(pattern: object, *, fold: bool) -> Callable[[str], bool]:
     text = parse_text(pattern, "pattern")
     if not fold:
@@ -126,10 +140,16 @@ def _group_record(group: Group) -> Record:
     }
 
 
-def _chosen(items: Iterable[T], record: Callable[[T], Record], query: Query) -> list[T]:
+def _chosen(
+    items: Iterable[T],
+    record: Callable[[T], Record],
+    query: Query,
+    fields: Fields = DIRECTORY_FIELDS,
+) -> list[T]:
     """Give the items that fit, which come by name, in the order that is asked for."""
-    fits = None if query.criteria is None else parse_criteria(query.criteria)
-    order = [] if query.sort is None else parse_sort(query.sort)
+    criteria, sort = query.criteria, query.sort
+    fits = None if criteria is None else parse_criteria(criteria, fields)
+    order = [] if sort is None else parse_sort(sort, fields)
     if fits is None and not order:
         return list(items)
     records = [(record(item), item) for item in items]

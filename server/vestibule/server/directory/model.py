@@ -5,11 +5,13 @@ Mappings inside are never changed after they are made; a change makes new ones.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from vestibule.protocol.actions import Section
 from vestibule.protocol.permissions import GlobalPermission, PathPermission
+from vestibule.protocol.property_patterns import parse_property_pattern
 from vestibule.server.directory.data import NOTHING
 from vestibule.server.directory.names import folded
 from vestibule.server.directory.verifier import Verifier
@@ -23,9 +25,12 @@ __all__ = [
     "DELEGATE_GROUP",
     "GUEST_GROUP",
     "NO_RULES",
+    "AnonymousAction",
+    "AnonymousPolicy",
     "Entry",
     "Group",
     "Model",
+    "PropertyRule",
     "Rules",
     "User",
 ]
@@ -82,6 +87,8 @@ class User:
     groups: frozenset[str] = frozenset()
     """Direct memberships, `_GUEST` included."""
     rules: Rules = field(default_factory=_nothing)
+    locked_by: str | None = None
+    """The principal who alone may change it (docs/stores.md, "Locks")."""
     created: int = 0
     modified: int = 0
 
@@ -109,6 +116,10 @@ class Group:
         default_factory=_nothing
     )
     """By concrete path; an empty set is an assignment too."""
+    locked_by: str | None = None
+    """The principal who alone may change it (docs/stores.md, "Locks")."""
+    explicit: bool = True
+    """Whether it stays when nothing mentions it; one that a script named does not."""
     created: int = 0
     modified: int = 0
 
@@ -116,6 +127,57 @@ class Group:
     def holder(self) -> str:
         """How grants name it."""
         return f"group:{self.name}"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing itself: no grant, no include, no lock."""
+        return not (
+            self.includes
+            or self.rules
+            or self.global_permissions
+            or self.default_path_permissions
+            or self.path_permissions
+            or self.locked_by is not None
+        )
+
+
+class AnonymousAction(StrEnum):
+    """What the directory answers to a login without credentials."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    ABSTAIN = "abstain"
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymousPolicy:
+    """Whether sessions may be anonymous, and with which groups."""
+
+    action: AnonymousAction = AnonymousAction.DENY
+    roles: frozenset[str] = frozenset()
+    """Groups of the sessions that are allowed so; none unless they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyRule:
+    """What a client may propose as the value of a session property.
+
+    One of `values`, or what `pattern` matches as a whole: one of the two is None.
+    """
+
+    values: frozenset[str] | None = None
+    pattern: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """`values` or `matches`."""
+        return "values" if self.pattern is None else "matches"
+
+    def accepts(self, value: str) -> bool:
+        """Whether a value may be proposed. Takes time linear in the value."""
+        if self.pattern is not None:
+            return parse_property_pattern(self.pattern).matches(value)
+        return self.values is not None and value in self.values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +193,17 @@ class Model:
     """Groups that every session with a username has, if it follows the directory."""
     anonymous_roles: frozenset[str] = frozenset()
     """The same for sessions without one."""
+    anonymous: AnonymousPolicy = AnonymousPolicy()
+    trusted: Mapping[str, PropertyRule] = field(default_factory=_nothing)
+    """By key, what clients may propose as session properties."""
+    security_version: int = 1
+    """Grows with each change of groups' assignments, includes, locks or existence, of
+    session defaults or isolated paths (docs/stores.md, "The two views")."""
+    authentication_version: int = 1
+    """Grows with each change of users, passwords, memberships, users' locks, the
+    anonymous policy or trusted properties."""
+    locks: Mapping[str, int] = field(default_factory=_nothing)
+    """How many users and groups each principal locks; follows from those."""
     spellings: Mapping[str, str] | None = None
     """From folded to stored usernames, where case does not count; else None."""
 

@@ -16,12 +16,14 @@ from vestibule.server.directory.engine import Engine
 from vestibule.server.directory.epochfile import check_epoch, write_epoch
 from vestibule.server.directory.errors import DirectoryDamaged, DirectoryError
 from vestibule.server.directory.facts import Components
+from vestibule.server.directory.loaded import model_of
 from vestibule.server.directory.model import Model
 from vestibule.server.directory.passwords import Passwords, PasswordSettings
 from vestibule.server.directory.paths import Void
 from vestibule.server.directory.policy import Policy
-from vestibule.server.directory.rows import Operation, Put, Table, model_of, operations
+from vestibule.server.directory.rows import Operation, Put, Row, Table, operations
 from vestibule.server.directory.store import Store, create
+from vestibule.server.directory.tokens import TokenBook
 from vestibule.server.secret import Secret
 
 
@@ -78,14 +80,17 @@ async def open_directory(
         )
     store = await Store.open(database)
     try:
-        model, secret = await _read(folder, store, case_insensitive=case_insensitive)
+        model, secret, issued = await _read(
+            folder, store, case_insensitive=case_insensitive
+        )
         policy = Policy(
             model,
             broker_name=broker_name,
             components=components,
             on_void=_VoidWarnings(),
         )
-        engine = Engine(store, policy, folder / EPOCH, now)
+        tokens = TokenBook(store.put, issued, now=lambda: int(now() * 1000))
+        engine = Engine(store, policy, tokens, folder / EPOCH, now)
         try:
             await engine.start()
         except DirectoryError:
@@ -98,7 +103,7 @@ async def open_directory(
 
 async def _read(
     folder: Path, store: Store, *, case_insensitive: bool
-) -> tuple[Model, bytes]:
+) -> tuple[Model, bytes, list[Row]]:
     """Read all that is stored, and check it."""
     epoch, rows = await store.load()
     await asyncio.to_thread(check_epoch, folder / EPOCH, epoch)
@@ -110,7 +115,7 @@ async def _read(
         model = model_of(rows, epoch=epoch, case_insensitive=case_insensitive)
     except ValueError as problem:
         raise DirectoryDamaged(str(problem), where=str(folder / DATABASE)) from None
-    return model, meta[_DECOY_KEY]
+    return model, meta[_DECOY_KEY], rows[Table.TOKENS]
 
 
 async def _make(
@@ -138,7 +143,9 @@ async def _make(
         verifier = await passwords.make(password)
     finally:
         await passwords.close()
-    draft = Draft(Model(), now=now, broker_name=broker_name)
+    # Versions begin with 1 when the first facts are there.
+    nothing = Model(security_version=0, authentication_version=0)
+    draft = Draft(nothing, now=now, broker_name=broker_name)
     bootstrap.first(draft, verifier)
     change = draft.finish()
     if change is None:

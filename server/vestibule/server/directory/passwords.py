@@ -100,6 +100,11 @@ class Passwords:
         self._seconds = 0.0
         """What a hash takes, smoothed; 0 before the first."""
 
+    @property
+    def min_length(self) -> int:
+        """Bytes of the shortest password that may be set."""
+        return max(1, self._settings.min_length)
+
     def check(self, password: object, argument: str = "password") -> str:
         """Give `password` if it may be set.
 
@@ -113,7 +118,7 @@ class Passwords:
         except UnicodeEncodeError:
             raise invalid_argument(argument, "is not text") from None
         size = len(canonical_password(password))
-        if not max(1, self._settings.min_length) <= size <= _MAX_BYTES:
+        if not self.min_length <= size <= _MAX_BYTES:
             raise invalid_argument(argument, "is too short or too long")
         return password
 
@@ -143,18 +148,21 @@ class Passwords:
             PasswordsBusy: `queue` others wait; nothing was evaluated.
         """
         self._admit()
-        decoy = self._decoy(username)
+        decoy = self.decoy(username)
         right = await self._run(partial(self._matches, password, verifier or decoy))
         return right and verifier is not None
 
     def outdated(self, verifier: Verifier) -> bool:
         """Tell whether a verifier was made with other parameters than those of now."""
-        # As the stored form keeps it: in KiB.
-        memlimit = self._settings.memlimit // 1024 * 1024
         return (verifier.opslimit, verifier.memlimit) != (
             self._settings.opslimit,
-            memlimit,
+            self._memlimit,
         )
+
+    @property
+    def _memlimit(self) -> int:
+        """The configured bytes, as the stored form keeps them: in KiB."""
+        return self._settings.memlimit // 1024 * 1024
 
     async def close(self) -> None:
         """Wait for the hashes under way; what has not begun is cancelled."""
@@ -168,7 +176,7 @@ class Passwords:
         seconds = (waiting + 1) * self._seconds / self._settings.workers
         raise PasswordsBusy(max(1, math.ceil(seconds)))
 
-    def _decoy(self, username: str) -> Verifier:
+    def decoy(self, username: str) -> Verifier:
         """Give a verifier that no password fits, with the same salt each time."""
         name = username.encode(errors="surrogatepass")
         fields = length_prefixed(b"salt", name)
@@ -176,15 +184,14 @@ class Passwords:
         return Verifier(
             salt,
             self._settings.opslimit,
-            self._settings.memlimit,
+            self._memlimit,
             secrets.token_bytes(_KEY_BYTES),
             secrets.token_bytes(_KEY_BYTES),
         )
 
     def _derive(self, password: str, salt: bytes) -> Verifier:
-        settings = self._settings
-        memlimit = settings.memlimit // 1024 * 1024
-        return derive(canonical_password(password), salt, settings.opslimit, memlimit)
+        opslimit = self._settings.opslimit
+        return derive(canonical_password(password), salt, opslimit, self._memlimit)
 
     def _matches(self, password: str, verifier: Verifier) -> bool:
         made = derive(

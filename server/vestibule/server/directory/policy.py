@@ -11,6 +11,7 @@ from vestibule.server.directory.closure import Closures
 from vestibule.server.directory.facts import Components, Facts
 from vestibule.server.directory.model import Model
 from vestibule.server.directory.paths import Void
+from vestibule.server.directory.roles import ANONYMOUS, BOUND, Roles
 from vestibule.server.directory.subject import Subject
 
 
@@ -36,9 +37,9 @@ class Policy(Facts):
             on_void=on_void,
             closures=closures,
         )
-        self._subjects: WeakValueDictionary[
-            tuple[str, frozenset[str] | None], Subject
-        ] = WeakValueDictionary()
+        self._subjects: WeakValueDictionary[tuple[str, Roles], Subject] = (
+            WeakValueDictionary()
+        )
 
     def successor(self, model: Model, changed: Iterable[str] = ()) -> "Policy":
         """Make the policy of a later model; groups that are the same stay compiled.
@@ -58,15 +59,22 @@ class Policy(Facts):
         """Make the policy of a model that will never be: it shares and tells nothing."""
         return Policy(model, broker_name=self.broker_name, components=self.components)
 
-    def subject(self, username: str, groups: Iterable[str] | None) -> Subject:
+    def subject(self, username: str, groups: Roles | Iterable[str] | None) -> Subject:
         """Give somebody to decide about.
 
         With `groups` None it follows the directory: the user's groups and the roles
-        of all named, or of all anonymous, sessions. Otherwise it has exactly `groups`
-        and, of a user of that name, the prohibitions only. Equal questions give the
-        same subject as long as somebody holds it.
+        of all named, or of all anonymous, sessions. With groups it has exactly those.
+        One that is not bound to the user of its name has the prohibitions of that user
+        only. Equal questions give the same subject as long as somebody holds it.
         """
-        key = (username, None if groups is None else frozenset(groups))
+        match groups:
+            case Roles():
+                roles = groups
+            case None:
+                roles = BOUND if username else ANONYMOUS
+            case _:
+                roles = Roles.fixed(groups)
+        key = (username, roles)
         subject = self._subjects.get(key)
         if subject is None:
             subject = self._subjects[key] = Subject(self, *key)

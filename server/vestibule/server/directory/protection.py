@@ -5,12 +5,15 @@ away from the administrator (docs/permissions.md, "Who").
 """
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Final
 
 from vestibule.protocol.actions import Need, Section
 from vestibule.protocol.names import Name, parse_name
-from vestibule.server.directory.draft import Change
+from vestibule.server.directory.compiled import CompiledGroup
+from vestibule.server.directory.draft import Draft
 from vestibule.server.directory.errors import protected
+from vestibule.server.directory.facts import Form
 from vestibule.server.directory.model import (
     ADMIN_GROUP,
     ADMIN_USER,
@@ -23,10 +26,11 @@ from vestibule.server.directory.model import (
     User,
 )
 from vestibule.server.directory.policy import Policy
+from vestibule.server.directory.transition import Change
 from vestibule.server.verdict import Allowed
 
 
-__all__ = ["GUEST_METHODS", "check"]
+__all__ = ["GUEST_METHODS", "Shutout", "check"]
 
 GUEST_METHODS: Final = (
     "change_own_password",
@@ -109,3 +113,67 @@ def _check_prohibitions(before: Policy, after: Policy) -> None:
 
 def _path(policy: Policy, method: str) -> Name:
     return parse_name(f"{policy.broker_name}/security/{method}")
+
+
+class Shutout:
+    """Tells of a draft whose rules are those of a policy what `check` would say.
+
+    Rules stay and includes and roles of named sessions change: then the administrator
+    and guests can only lose their methods to groups that they come to have.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy: Final = policy
+
+    def __call__(self, draft: Draft) -> bool:
+        """Whether somebody would be kept from a method that is theirs for good."""
+        harm, guests_harm = self._prohibiting
+        if not harm:
+            return False
+        admin = draft.user(ADMIN_USER).groups | draft.named_roles
+        return (not harm.isdisjoint(_closure(draft, admin))) or (
+            not guests_harm.isdisjoint(_closure(draft, {GUEST_GROUP}))
+        )
+
+    @cached_property
+    def _prohibiting(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The groups that prohibit methods of `security`, and those of guests."""
+        policy = self._policy
+        every = policy.components.get("security", ())
+        return self._that_prohibit(every), self._that_prohibit(GUEST_METHODS)
+
+    def _that_prohibit(self, methods: Iterable[str]) -> frozenset[str]:
+        forms = [
+            form
+            for method in methods
+            for form in self._policy.forms(_path(self._policy, method))
+        ]
+        return frozenset(
+            group.name
+            for group in self._policy.model.groups.values()
+            if _prohibits(group, forms)
+        )
+
+
+def _prohibits(group: Group, forms: Iterable[Form]) -> bool:
+    entries = group.rules.get(Section.METHODS, {})
+    if not any("call" in entry.prohibited for entry in entries.values()):
+        return False
+    table = CompiledGroup(group).table(Section.METHODS, "call")
+    prohibitions = None if table is None else table.prohibitions
+    return prohibitions is not None and any(
+        prohibitions.find(form, above) is not None for form, above in forms
+    )
+
+
+def _closure(draft: Draft, names: Iterable[str]) -> set[str]:
+    """Give groups and all that they include."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        group = draft.find_group(name)
+        if group is not None and name not in found:
+            found.add(name)
+            waiting.extend(group.includes)
+    return found

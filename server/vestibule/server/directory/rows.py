@@ -1,38 +1,39 @@
 """Between the values of the model and the rows that are stored: no SQL here.
 
-A row is a tuple in the order of its table's columns, without the checksum.
+A row is a tuple in the order of its table's columns, without the checksum. The way
+back, from rows to a model, is `loaded`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum
-from functools import lru_cache
+from enum import Enum, StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
+import msgspec
+
 from vestibule.protocol.actions import Section
-from vestibule.protocol.permissions import GlobalPermission, PathPermission
-from vestibule.server.directory.draft import Change
 from vestibule.server.directory.model import (
-    ADMIN_USER,
     GUEST_GROUP,
     NO_RULES,
     Entry,
     Group,
     Model,
+    PropertyRule,
     User,
 )
-from vestibule.server.directory.names import folded
-from vestibule.server.directory.verifier import Verifier
+from vestibule.server.directory.transition import Change
 
 
 __all__ = [
+    "ANONYMOUS_ACTION",
+    "VERSIONS",
     "Drop",
     "Operation",
     "Put",
+    "RoleKind",
     "Row",
     "Table",
-    "model_of",
     "operations",
     "user_row",
 ]
@@ -72,7 +73,7 @@ class Table(Enum):
             "modified",
         ),
     )
-    MEMBERSHIPS = "memberships", 2, ("username", "group_name")
+    MEMBERSHIPS = "memberships", 1, ("username", "group_names")
     INCLUDES = "includes", 2, ("group_name", "included")
     RULES = (
         "rules",
@@ -82,6 +83,27 @@ class Table(Enum):
     ASSIGNMENTS = "assignments", 2, ("group_name", "path", "permissions")
     ISOLATED_PATHS = "isolated_paths", 1, ("path",)
     SESSION_ROLES = "session_roles", 2, ("kind", "group_name")
+    LOCKS = "locks", 1, ("holder", "principal")
+    IMPLICIT_GROUPS = "implicit_groups", 1, ("name",)
+    TRUSTED_PROPERTIES = "trusted_properties", 1, ("key", "kind", "value")
+    TOKENS = (
+        "tokens",
+        1,
+        (
+            "digest",
+            "token_id",
+            "user_id",
+            "username",
+            "login_type",
+            "profile",
+            "issued_at",
+            "broker_key",
+            "used",
+            "active_at",
+            "revoked_at",
+            "reason",
+        ),
+    )
 
     def __init__(self, title: str, keys: int, columns: tuple[str, ...]) -> None:
         self.title: Final = title
@@ -107,8 +129,24 @@ class Drop:
 
 Operation: TypeAlias = Put | Drop
 
-_NAMED: Final = "named"
-_ANONYMOUS: Final = "anonymous"
+
+class RoleKind(StrEnum):
+    """Whose groups a row of `session_roles` says."""
+
+    NAMED = "named"
+    ANONYMOUS = "anonymous"
+    CONNECTIONS = "connections"
+    """Of sessions that the anonymous policy allows."""
+
+
+ANONYMOUS_ACTION: Final = "anonymous_action"
+"""The key in `meta` of what is answered to logins without credentials."""
+
+VERSIONS: Final = {
+    "security_version": "security_version",
+    "authentication_version": "authentication_version",
+}
+"""By key in `meta`, the attribute of the model that is the version of a view."""
 
 
 def user_row(user: User) -> Row:
@@ -146,6 +184,7 @@ def operations(change: Change) -> list[Operation]:
         old, new = before.users.get(name), after.users.get(name)
         result += _difference(Table.USERS, _one(old, user_row), _one(new, user_row))
         result += _difference(Table.MEMBERSHIPS, _memberships(old), _memberships(new))
+        result += _locks_difference(old, new)
         result += _rules_difference(old, new)
     for name in sorted(change.groups):
         was, now = before.groups.get(name), after.groups.get(name)
@@ -153,17 +192,39 @@ def operations(change: Change) -> list[Operation]:
             Table.GROUPS, _one(was, _group_row), _one(now, _group_row)
         )
         result += _difference(Table.INCLUDES, _includes(was), _includes(now))
-        result += _difference(Table.ASSIGNMENTS, _assignments(was), _assignments(now))
+        if (
+            was is None
+            or now is None
+            or was.path_permissions is not now.path_permissions
+        ):
+            result += _difference(
+                Table.ASSIGNMENTS, _assignments(was), _assignments(now)
+            )
+        result += _locks_difference(was, now)
+        result += _difference(Table.IMPLICIT_GROUPS, _implicit(was), _implicit(now))
         result += _rules_difference(was, now)
-    result += _difference(
-        Table.ISOLATED_PATHS,
-        ((path,) for path in before.isolated_paths),
-        ((path,) for path in after.isolated_paths),
-    )
+    # As many as there are, in every change: looked at only where they differ.
+    if before.isolated_paths is not after.isolated_paths:
+        result += _difference(
+            Table.ISOLATED_PATHS,
+            ((path,) for path in before.isolated_paths),
+            ((path,) for path in after.isolated_paths),
+        )
     result += _difference(
         Table.SESSION_ROLES, _session_roles(before), _session_roles(after)
     )
-    return result
+    if before.trusted is not after.trusted:
+        result += _difference(
+            Table.TRUSTED_PROPERTIES, _trusted(before), _trusted(after)
+        )
+    result += _difference(Table.META, _meta(before), _meta(after))
+    # Each key is in it once, so that the order is free: what is alike is together, for
+    # the store to hand it over in one go.
+    return sorted(result, key=_kind)
+
+
+def _kind(operation: Operation) -> tuple[str, bool]:
+    return operation.table.title, isinstance(operation, Put)
 
 
 T = TypeVar("T")
@@ -176,8 +237,9 @@ def _one(value: T | None, row: Any) -> list[Row]:
 def _memberships(user: User | None) -> Iterator[Row]:
     if user is not None:
         # `_GUEST` comes with the user and is not stored.
-        for group in user.groups - {GUEST_GROUP}:
-            yield user.username, group
+        groups = user.groups - {GUEST_GROUP}
+        if groups:
+            yield user.username, msgspec.msgpack.encode(sorted(groups))
 
 
 def _includes(group: Group | None) -> Iterator[Row]:
@@ -192,13 +254,51 @@ def _assignments(group: Group | None) -> Iterator[Row]:
             yield group.name, path, _words(permissions)
 
 
+def _locks_difference(
+    before: User | Group | None, after: User | Group | None
+) -> Iterator[Operation]:
+    old = None if before is None else before.locked_by
+    new = None if after is None else after.locked_by
+    one = after or before
+    if one is None or old == new:
+        return
+    if new is None:
+        yield Drop(Table.LOCKS, (one.holder,))
+    else:
+        yield Put(Table.LOCKS, (one.holder, new))
+
+
+def _implicit(group: Group | None) -> Iterator[Row]:
+    if group is not None and not group.explicit:
+        yield (group.name,)
+
+
 def _session_roles(model: Model) -> Iterator[Row]:
     for kind, roles in (
-        (_NAMED, model.named_roles),
-        (_ANONYMOUS, model.anonymous_roles),
+        (RoleKind.NAMED, model.named_roles),
+        (RoleKind.ANONYMOUS, model.anonymous_roles),
+        (RoleKind.CONNECTIONS, model.anonymous.roles),
     ):
         for role in roles:
-            yield kind, role
+            yield str(kind), role
+
+
+def _trusted(model: Model) -> Iterator[Row]:
+    for key, rule in model.trusted.items():
+        yield key, rule.kind, _value_of(rule)
+
+
+def _value_of(rule: PropertyRule) -> str:
+    """Give a rule's values as a JSON list, or its pattern."""
+    return (
+        json.dumps(sorted(rule.values or ())) if rule.pattern is None else rule.pattern
+    )
+
+
+def _meta(model: Model) -> Iterator[Row]:
+    yield ANONYMOUS_ACTION, model.anonymous.action.encode()
+    for key, attribute in VERSIONS.items():
+        yield key, getattr(model, attribute).to_bytes(8, "big")
 
 
 def _difference(
@@ -246,121 +346,3 @@ def _rule_row(holder: str, section: Section, path: str, entry: Entry) -> Row:
 
 def _words(values: Iterable[str]) -> str:
     return " ".join(sorted(values))
-
-
-def model_of(
-    rows: Mapping[Table, Sequence[Row]], *, epoch: int, case_insensitive: bool
-) -> Model:
-    """Build the model from all rows.
-
-    Raises:
-        ValueError: rows that contradict each other, or two usernames that are one;
-            the text says which.
-    """
-    rules: defaultdict[str, dict[Section, dict[str, Entry]]] = defaultdict(dict)
-    for holder, section, path, allowed, prohibited, deep, about in rows[Table.RULES]:
-        entry = _entry(allowed, prohibited, bool(deep), about)
-        rules[holder].setdefault(Section(section), {})[path] = entry
-    groups = _groups_of(rows, rules)
-    users = _users_of(rows, rules, groups)
-    if rules:
-        raise ValueError(f"it has rules of {min(rules)}, who is not there")
-    roles = {_NAMED: set[str](), _ANONYMOUS: set[str]()}
-    for kind, group in rows[Table.SESSION_ROLES]:
-        roles[kind].add(_known(group, groups))
-    return Model(
-        epoch=epoch,
-        users=users,
-        groups=groups,
-        isolated_paths=frozenset(path for (path,) in rows[Table.ISOLATED_PATHS]),
-        named_roles=frozenset(roles[_NAMED]),
-        anonymous_roles=frozenset(roles[_ANONYMOUS]),
-        spellings=_spellings(users) if case_insensitive else None,
-    )
-
-
-@lru_cache(maxsize=4096)
-def _entry(allowed: str, prohibited: str, deep: bool, about: str | None) -> Entry:  # noqa: FBT001 - a column
-    """Make an entry; equal ones are one, as most are."""
-    return Entry(frozenset(allowed.split()), frozenset(prohibited.split()), deep, about)
-
-
-def _groups_of(
-    rows: Mapping[Table, Sequence[Row]],
-    rules: defaultdict[str, dict[Section, dict[str, Entry]]],
-) -> dict[str, Group]:
-    includes: defaultdict[str, set[str]] = defaultdict(set)
-    assignments: defaultdict[str, dict[str, frozenset[PathPermission]]] = defaultdict(
-        dict
-    )
-    names = {row[0] for row in rows[Table.GROUPS]}
-    for name, included in rows[Table.INCLUDES]:
-        includes[_known(name, names)].add(_known(included, names))
-    for name, path, permissions in rows[Table.ASSIGNMENTS]:
-        given = frozenset(map(PathPermission, permissions.split()))
-        assignments[_known(name, names)][path] = given
-    groups: dict[str, Group] = {}
-    for name, custom_data, globally, default, created, modified in rows[Table.GROUPS]:
-        groups[name] = Group(
-            name=name,
-            custom_data=custom_data,
-            includes=frozenset(includes[name]),
-            rules=rules.pop(f"group:{name}", NO_RULES),
-            global_permissions=frozenset(map(GlobalPermission, globally.split())),
-            default_path_permissions=frozenset(map(PathPermission, default.split())),
-            path_permissions=assignments.get(name, {}),
-            created=created,
-            modified=modified,
-        )
-    return groups
-
-
-def _users_of(
-    rows: Mapping[Table, Sequence[Row]],
-    rules: defaultdict[str, dict[Section, dict[str, Entry]]],
-    groups: Mapping[str, Group],
-) -> dict[str, User]:
-    memberships: defaultdict[str, set[str]] = defaultdict(set)
-    for username, group in rows[Table.MEMBERSHIPS]:
-        memberships[username].add(_known(group, groups))
-    sets: dict[frozenset[str], frozenset[str]] = {}
-    users: dict[str, User] = {}
-    for row in rows[Table.USERS]:
-        name, user_id, custom, application, key, disabled, expires, password = row[:8]
-        members = memberships.pop(name, set())
-        if name != ADMIN_USER:
-            members.add(GUEST_GROUP)
-        member = frozenset(members)
-        users[name] = User(
-            username=name,
-            user_id=user_id,
-            custom_data=custom,
-            application_data=application,
-            public_key=key,
-            disabled=bool(disabled),
-            expires=expires,
-            password=None if password is None else Verifier.parse(password),
-            # Equal sets are one: users by the thousand have the same groups.
-            groups=sets.setdefault(member, member),
-            rules=rules.pop(f"user:{name}", NO_RULES),
-            created=row[8],
-            modified=row[9],
-        )
-    if memberships:
-        raise ValueError(f"it has memberships of {min(memberships)}, who is not there")
-    return users
-
-
-def _known(name: str, names: Iterable[str]) -> str:
-    if name not in names:
-        raise ValueError(f"it mentions the group {name}, which is not there")
-    return name
-
-
-def _spellings(users: Iterable[str]) -> dict[str, str]:
-    spellings: dict[str, str] = {}
-    for name in users:
-        other = spellings.setdefault(folded(name), name)
-        if other != name:
-            raise ValueError(f"the users {other} and {name} differ in case alone")
-    return spellings

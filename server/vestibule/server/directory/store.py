@@ -5,7 +5,6 @@ A transaction that is reported as written has reached the disk.
 """
 
 import asyncio
-import hashlib
 import logging
 import os
 import sqlite3
@@ -13,14 +12,13 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiosqlite
-import msgspec
 
+from vestibule.server.directory.checksums import checksum
 from vestibule.server.directory.errors import DirectoryDamaged
 from vestibule.server.directory.migrations import migrate
 from vestibule.server.directory.rows import Drop, Operation, Put, Row, Table
@@ -33,23 +31,15 @@ _EPOCH_KEY: Final = "epoch"
 
 _MODE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-_CHECKSUM_BYTES: Final = 8
 _BUSY_MS: Final = 5_000
 """How long a transaction waits for a backup that reads at the same time."""
 
 # At DEBUG it would write every parameter into the log, verifiers of passwords too.
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
-_encode: Final = msgspec.msgpack.encode
-
 
 class StoreError(Exception):
     """Nothing was written; the cause is the database's own error, if it had one."""
-
-
-def _checksum(table: Table, row: Row) -> bytes:
-    content = _encode([table.title, *row])
-    return hashlib.blake2b(content, digest_size=_CHECKSUM_BYTES).digest()
 
 
 def _put(table: Table) -> str:
@@ -67,18 +57,29 @@ _PUTS: Final = {table: _put(table) for table in Table}
 _DROPS: Final = {table: _drop(table) for table in Table}
 
 
-def _statement(operation: Operation) -> tuple[str, Row]:
+def _statement(operation: Operation) -> str:
+    match operation:
+        case Put(table):
+            return _PUTS[table]
+        case Drop(table):
+            return _DROPS[table]
+
+
+def _parameters(operation: Operation) -> Row:
     match operation:
         case Put(table, row):
-            return _PUTS[table], (*row, _checksum(table, row))
-        case Drop(table, key):
-            return _DROPS[table], key
+            return (*row, checksum(table.title, row))
+        case Drop(_, key):
+            return key
 
 
-def _batches(operations: Iterable[Operation]) -> Iterator[tuple[str, list[Row]]]:
-    """Give the statements in order, runs of equal ones as one with all their rows."""
-    for statement, run in groupby(map(_statement, operations), key=itemgetter(0)):
-        yield statement, [row for _, row in run]
+def _batches(operations: Iterable[Operation]) -> Iterator[tuple[str, Iterable[Row]]]:
+    """Give the statements in order, runs of equal ones as one with all their rows.
+
+    Checksums are made as the rows are taken: in the database's thread.
+    """
+    for statement, run in groupby(operations, key=_statement):
+        yield statement, map(_parameters, list(run))
 
 
 def _epoch_row(epoch: int) -> Put:
@@ -132,6 +133,8 @@ class Store:
         self._path: Final = path
         self._writer: Final = writer
         self._reader: Final = reader
+        # Transactions of one connection would run into each other.
+        self._writing: Final = asyncio.Lock()
 
     @classmethod
     async def open(cls, path: Path) -> "Store":
@@ -186,13 +189,13 @@ class Store:
         return int.from_bytes(meta[_EPOCH_KEY], "big"), rows
 
     def _checked(self, table: Table, row: Row) -> Row:
-        *values, checksum = row
-        if _checksum(table, tuple(values)) != checksum:
+        values = row[:-1]
+        if checksum(table.title, values) != row[-1]:
             raise DirectoryDamaged(
                 f"is damaged (a row of {table.title}): restore a backup",
                 where=str(self._path),
             )
-        return tuple(values)
+        return values
 
     async def _all(self, statement: str) -> Iterable[Sequence[Any]]:
         return await self._reader.execute_fetchall(statement)
@@ -208,26 +211,53 @@ class Store:
         Raises:
             StoreError: nothing was written.
         """
+        async with self._writing:
+            await self._begin()
+            try:
+                await self._check_epoch(before)
+                await self._finish((*operations, _epoch_row(after)))
+            except BaseException:
+                await self._roll_back()
+                raise
+
+    async def put(self, operations: Sequence[Operation]) -> None:
+        """Write one transaction of what belongs to no epoch.
+
+        Raises:
+            StoreError: nothing was written.
+        """
+        async with self._writing:
+            await self._begin()
+            try:
+                await self._finish(operations)
+            except BaseException:
+                await self._roll_back()
+                raise
+
+    async def _begin(self) -> None:
         try:
             await self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as problem:
             raise StoreError("no transaction can begin") from problem
+
+    async def _check_epoch(self, epoch: int) -> None:
         try:
             found = await self._writer.execute_fetchall(
                 "SELECT value FROM meta WHERE key = ?", (_EPOCH_KEY,)
             )
-            stored = [int.from_bytes(value, "big") for (value,) in found]
-            if stored != [before]:
-                raise StoreError("another process has changed the directory")  # noqa: TRY301 - rolled back like any failure
-            for statement, rows in _batches((*operations, _epoch_row(after))):
+        except sqlite3.Error as problem:
+            raise StoreError("the transaction failed") from problem
+        if [int.from_bytes(value, "big") for (value,) in found] != [epoch]:
+            raise StoreError("another process has changed the directory")
+
+    async def _finish(self, operations: Iterable[Operation]) -> None:
+        """Write into the transaction that has begun, and commit it."""
+        try:
+            for statement, rows in _batches(operations):
                 await self._writer.executemany(statement, rows)
             await self._writer.execute("COMMIT")
         except sqlite3.Error as problem:
-            await self._roll_back()
             raise StoreError("the transaction failed") from problem
-        except BaseException:
-            await self._roll_back()
-            raise
 
     async def _roll_back(self) -> None:
         if not self._writer.in_transaction:

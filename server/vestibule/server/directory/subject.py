@@ -1,7 +1,7 @@
 """Somebody at one epoch of the policy, and the decisions about them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from vestibule.protocol.actions import Need, Section
 from vestibule.protocol.names import Name
@@ -9,17 +9,12 @@ from vestibule.protocol.patterns import Pattern
 from vestibule.protocol.permissions import GlobalPermission, PathPermission
 from vestibule.server.directory import assignments
 from vestibule.server.directory.closure import Closure, Said
-from vestibule.server.directory.compiled import CompiledRules
-from vestibule.server.directory.data import unpack
 from vestibule.server.directory.facts import Facts, Form
+from vestibule.server.directory.holders import Holders
 from vestibule.server.directory.index import Index, PatternIndex, prefixes_of
 from vestibule.server.directory.model import User
-from vestibule.server.directory.paths import (
-    NAMED_SECTIONS,
-    Template,
-    Void,
-    has_template,
-)
+from vestibule.server.directory.paths import NAMED_SECTIONS, Void
+from vestibule.server.directory.roles import Roles, RolesKind
 from vestibule.server.verdict import Allowed, Denied, Grant
 
 
@@ -28,6 +23,7 @@ __all__ = ["Subject"]
 _REMEMBERED: Final = 1_024
 """Verdicts kept for a subject: the names in use, at about 200 bytes each."""
 
+_OPEN: Final = Allowed("every session may")
 _SILENT: Final = Denied("no rule, assignment or global permission allows it")
 
 
@@ -81,6 +77,7 @@ class Subject:
         "__weakref__",
         "_closure",
         "_facts",
+        "_own",
         "_sources",
         "_user",
         "_verdicts",
@@ -89,20 +86,24 @@ class Subject:
         "username",
     )
 
-    def __init__(
-        self, facts: Facts, username: str, groups: frozenset[str] | None
-    ) -> None:
+    def __init__(self, facts: Facts, username: str, roles: Roles) -> None:
         user = facts.model.user(username)
         self.username: Final = username
-        self.bound: Final = groups is None
-        """Whether it follows the directory."""
-        self.groups: Final = _roles(facts, username, user) if groups is None else groups
+        self.bound: Final = roles.bound
+        """Whether it follows the directory user of its name."""
+        self.groups: Final = roles.over(_given(facts, username, user, roles))
         """The groups it has itself, without what they include."""
         self._facts: Final = facts
+        self._own: Final = facts.own_events
         self._user: Final = user
         self._closure: Final = facts.closure(self.groups)
         self._sources: dict[Need, _Sources] = {}
         self._verdicts: dict[tuple[Need, Name | Pattern], Allowed | Denied] = {}
+
+    @property
+    def facts(self) -> Facts:
+        """The policy that it is decided by."""
+        return self._facts
 
     @property
     def effective_groups(self) -> frozenset[str]:
@@ -146,34 +147,55 @@ class Subject:
             self._closure.assigning, self._reach(*self._facts.forms(name)[0])
         )
 
+    @property
+    def default_permissions(self) -> frozenset[PathPermission]:
+        """What is granted where no assignment stands and no path is isolated."""
+        return self._closure.defaults
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Every path from which on assignments may say something else."""
+        paths = (group.path_permissions for group in self._closure.assigning)
+        return self._facts.isolated.union(*paths)
+
     def same_rights(self, other: "Subject") -> bool:
         """Whether what decides about both is the same, at whatever epochs.
 
         False may also be said of two that differ in nothing that shows.
         """
-        return self.inputs == other.inputs
+        return self.inputs == other.inputs and self.closure.same_rights(other.closure)
+
+    @property
+    def closure(self) -> Closure:
+        """Its groups with all that they include."""
+        return self._closure
 
     @property
     def inputs(self) -> tuple[object, ...]:
-        """All that what is decided here follows from, the need and name apart."""
+        """What is decided here follows from, besides the groups."""
         user = self._user
         own = user and (user.user_id, user.rules, user.application_data)
-        facts = self._facts.isolated, self._closure.groups
-        return self.username, self.bound, own, *facts
+        return self.username, self.bound, own, self._facts.isolated
 
     @property
     def void(self) -> tuple[Void, ...]:
         """The allowing templates that could not be filled for this subject."""
-        found: dict[Void, None] = {}
-        for holder in self._allowing():
-            for section, paths in holder.rules.items():
-                for path, entry in paths.items():
-                    if entry.allowed and has_template(path):
-                        template = Template(path, deep=entry.deep)
-                        for filled in self._fill(holder.holder, section, template):
-                            if isinstance(filled, Void):
-                                found[filled] = None
-        return tuple(found)
+        return self.holders.void()
+
+    @property
+    def holders(self) -> Holders:
+        """Who grants and prohibits, with templates filled."""
+        return Holders(
+            self._facts, self._closure, self.username, self._user, bound=self.bound
+        )
+
+    def grants(self, need: Need, asked: Name | Pattern) -> Iterator[Grant]:
+        """Give every assignment and global permission that allows; rules: `holders`."""
+        if need.path:
+            groups, where = self._closure.assigning, self._where(asked)
+            yield from assignments.grants(groups, where, need.path)
+        for needed in self._globals(need, asked):
+            yield from self._holding(needed)
 
     def _remember(
         self, need: Need, name: Name | Pattern, verdict: Allowed | Denied
@@ -201,9 +223,11 @@ class Subject:
             allowed = self._assigned_at(where, need)
             if allowed is not None:
                 return allowed
-        allowed = self._globally(need)
+        allowed = self._globally(need, name)
         if allowed is not None:
             return allowed
+        if need.everybody:
+            return _OPEN
         if where is not None and where.isolated is not None:
             return Denied(f"{_SILENT.reason}; {where.isolated} is isolated")
         return _SILENT
@@ -232,29 +256,57 @@ class Subject:
                 allowed = allowing.overlapping(form)
                 if allowed is not None:
                     return allowed
-        for decided in (self._assigned(need, pattern), self._globally(need)):
-            if decided is not None:
-                return decided
-        return _SILENT
+        decided = self._assigned(need, pattern)
+        if decided is None:
+            decided = self._globally(need, pattern)
+        return _SILENT if decided is None else decided
 
     def _assigned(self, need: Need, pattern: Pattern) -> Allowed | None:
         """Decide a pattern by what is assigned where it begins to vary."""
         if not need.path:
             return None
-        prefix = "/".join(pattern.literal_prefix)
-        if not prefix:
+        where = self._where(pattern)
+        if where is None:
             return assignments.granted_by_default(self._closure.assigning, need.path)
-        return self._assigned_at(self._reach(prefix, prefixes_of(prefix)), need)
+        return self._assigned_at(where, need)
 
-    def _globally(self, need: Need) -> Allowed | None:
-        if not need.globally or not need.globally <= self._closure.global_permissions:
+    def _where(self, asked: Name | Pattern) -> assignments.Reach | None:
+        """Give where assignments are looked for; None: by the defaults alone."""
+        if isinstance(asked, Name):
+            return self._reach(*self._facts.forms(asked)[0])
+        prefix = "/".join(asked.literal_prefix)
+        return self._reach(prefix, prefixes_of(prefix)) if prefix else None
+
+    def _globally(self, need: Need, asked: Name | Pattern) -> Allowed | None:
+        """Decide by the global permissions that allow it."""
+        if not need.globally and isinstance(asked, Name) and asked not in self._own:
             return None
-        permission = min(need.globally)
-        for one in self._closure.groups:
-            if permission in one.group.global_permissions:
-                grant = Grant(one.holder, "global", "", permission, authorized=True)
-                return Allowed(f"allowed by {permission} of {one.holder}", grant)
+        for needed in self._globals(need, asked):
+            for grant in self._holding(needed):
+                reason = f"allowed by {grant.action} of {grant.holder}"
+                return Allowed(reason, grant)
         return None
+
+    def _globals(
+        self, need: Need, asked: Name | Pattern
+    ) -> Iterable[frozenset[GlobalPermission]]:
+        """Give the sets of permissions any of which allows it, held as a whole.
+
+        They are what the action names, or what lets hear an event of the broker's own.
+        """
+        if need.globally:
+            return (need.globally,)
+        if need.section is Section.EVENTS and need.verb == "subscribe":
+            return map(_alone, self._facts.own_event_permissions(asked))
+        return ()
+
+    def _holding(self, needed: frozenset[GlobalPermission]) -> Iterator[Grant]:
+        """Give what grants the first of some permissions, if all are held."""
+        if needed <= self._closure.global_permissions:
+            permission = min(needed)
+            for one in self._closure.groups:
+                if permission in one.group.global_permissions:
+                    yield Grant(one.holder, "global", "", permission, authorized=True)
 
     def _reach(self, text: str, above: Sequence[str]) -> assignments.Reach:
         return assignments.reach(
@@ -284,7 +336,8 @@ class Subject:
         prohibitions: list[Index[Denied]] = []
         allows: list[Index[Allowed]] = []
         templates = list(said.templates)
-        own = self._own_rules()
+        holders = self.holders
+        own = holders.own
         table = None if own is None else own.table(section, verb)
         if own is not None and table is not None:
             if table.prohibitions is not None:
@@ -294,60 +347,28 @@ class Subject:
             if self.bound:
                 templates.extend((own.holder, *one) for one in table.templates)
         if templates:
-            allows.append(PatternIndex(self._filled(section, templates)))
+            allows.append(PatternIndex(holders.filled(section, templates)))
         named = section in NAMED_SECTIONS
         return _Sources(said, tuple(prohibitions), tuple(allows), named=named)
 
-    def _own_rules(self) -> CompiledRules | None:
-        """Give the user's own rules, if it has any."""
-        if self._user is None or not self._user.rules:
-            return None
-        return CompiledRules(self._user.holder, self._user.rules)
 
-    def _allowing(self) -> Iterator[CompiledRules]:
-        """Give the holders whose allows count."""
-        own = self._own_rules()
-        if self.bound and own is not None:
-            yield own
-        yield from self._closure.groups
-
-    def _filled(
-        self, section: Section, templates: Iterable[tuple[str, Template, Allowed]]
-    ) -> Iterator[tuple[Pattern, Allowed]]:
-        for holder, template, verdict in templates:
-            for filled in self._fill(holder, section, template):
-                if isinstance(filled, Pattern):
-                    yield filled, verdict
-                elif self._facts.on_void is not None:
-                    self._facts.on_void(self.username, filled)
-
-    def _fill(
-        self, holder: str, section: Section, template: Template
-    ) -> Iterator[Pattern | Void]:
-        """Give the patterns of a template for this subject, and why others are none."""
-        problems: list[str] = []
-        for pattern in template.fill(self._values(), problems.append):
-            if self._facts.widens(section, template, pattern):
-                problems.append("would reach a component of the broker's own")
-            else:
-                yield pattern
-        for problem in problems:
-            yield Void(holder, section, template.path, problem)
-
-    def _values(self) -> dict[str, Any]:
-        """Give what templates are filled with: the administrator's data only."""
-        if not self.bound or self._user is None:
-            return {"username": self.username}
-        return {
-            "username": self._user.username,
-            "user_id": self._user.user_id,
-            "application_data": unpack(self._user.application_data),
-        }
+def _alone(permission: GlobalPermission) -> frozenset[GlobalPermission]:
+    return frozenset({permission})
 
 
-def _roles(facts: Facts, username: str, user: User | None) -> frozenset[str]:
-    """Give the groups of a session that follows the directory."""
+def _given(
+    facts: Facts, username: str, user: User | None, roles: Roles
+) -> frozenset[str]:
+    """Give the groups that come from where `roles` come from."""
     model = facts.model
-    if not username:
-        return model.anonymous_roles
-    return model.named_roles if user is None else model.named_roles | user.groups
+    match roles.kind:
+        case RolesKind.FIXED:
+            return roles.groups
+        case RolesKind.BOUND if user is not None:
+            return model.named_roles | user.groups
+        case RolesKind.BOUND:
+            return model.named_roles
+        case RolesKind.ANONYMOUS:
+            return model.anonymous_roles | model.anonymous.roles
+        case RolesKind.DEFAULTS:
+            return model.named_roles if username else model.anonymous_roles

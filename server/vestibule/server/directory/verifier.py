@@ -6,19 +6,16 @@ proves a password without sending it (docs/protocol.md, "Login").
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from nacl.pwhash import argon2id
+from vestibule.protocol.scram import SALT_BYTES, canonical_password, password_keys
 
 
 __all__ = ["SALT_BYTES", "Verifier", "canonical_password", "derive"]
 
-SALT_BYTES: Final = argon2id.SALTBYTES
 _KEY_BYTES: Final = 32
 _KIBIBYTE: Final = 1024
 
@@ -82,24 +79,10 @@ def _bytes_of(text: str) -> bytes:
         raise ValueError("is not a password verifier") from None
 
 
-def canonical_password(password: str) -> bytes:
-    """Give a password as it is hashed: NFC, in UTF-8.
-
-    Lone surrogates, which no stored password has, keep bytes of their own, so that
-    such a password is hashed and fails like any wrong one.
-    """
-    return unicodedata.normalize("NFC", password).encode(errors="surrogatepass")
-
-
 def derive(password: bytes, salt: bytes, opslimit: int, memlimit: int) -> Verifier:
     """Make the verifier of a canonical password: slow, and heavy on memory.
 
     The steps and their order are the same whatever the password is.
     """
-    salted = argon2id.kdf(
-        _KEY_BYTES, password, salt, opslimit=opslimit, memlimit=memlimit
-    )
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    stored_key = hashlib.sha256(client_key).digest()
-    server_key = hmac.digest(salted, b"Server Key", "sha256")
-    return Verifier(salt, opslimit, memlimit, stored_key, server_key)
+    keys = password_keys(password, salt, opslimit, memlimit)
+    return Verifier(salt, opslimit, memlimit, keys.stored_key, keys.server_key)

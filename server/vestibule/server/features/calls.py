@@ -36,6 +36,7 @@ class OpenCall(Standing):
         "_when_late",
         "accepted",
         "body",
+        "caller",
         "due",
         "given_as",
         "name",
@@ -60,6 +61,8 @@ class OpenCall(Standing):
         super().__init__(session, right, None)
         self.request: Final = request
         self.name: Final = name
+        self.caller: Final = session.identity
+        """Who called, as its provider is told, whoever the session is by then."""
         self.body = body
         self.timeout: Final = timeout
         self.tried: set[Session] = set()

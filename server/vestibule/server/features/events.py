@@ -1,6 +1,6 @@
 """Events: publish and subscribe, by name and by pattern, nothing stored."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Raw
@@ -14,6 +14,7 @@ from vestibule.server import replies
 from vestibule.server.delivery import Delivery
 from vestibule.server.errors import RequestError, limit_exceeded
 from vestibule.server.gate import PUBLISH, SUBSCRIBE, Gate, Ruling, Standing
+from vestibule.server.holdings import Holding
 from vestibule.server.limits import SessionLimits
 from vestibule.server.session import Session
 from vestibule.server.verdict import Allowed, Denied
@@ -157,7 +158,32 @@ class Events:
             raise limit_exceeded("limits.bulk_items")
         return {self._sessions[one] for one in ids if one in self._sessions}
 
+    def announce(self, name: Name, body: Raw, sessions: Collection[Session]) -> None:
+        """Queue an event of the broker's own for those of `sessions` that subscribed.
+
+        Raises:
+            RequestError: LIMIT_EXCEEDED, for one that fits no record.
+        """
+        receivers = self._receivers(name)
+        if any(one.session in sessions for one in receivers):
+            message = encode(messages.Event(name.text, body))
+            self._delivery.check_size(message)
+            deliver = self._delivery.deliver
+            for one in receivers:
+                if one.session in sessions:
+                    deliver(one.session, one.standings, name, body, message)
+
     def _route(self, name: Name) -> tuple[_Receiver, ...]:
+        """Find who subscribed to `name`, and remember it."""
+        route = self._receivers(name)
+        self._routed += 1 + len(route)
+        if self._routed > _ROUTED:
+            self._routes.clear()
+            self._routed = 1 + len(route)
+        self._routes[name] = route
+        return route
+
+    def _receivers(self, name: Name) -> tuple[_Receiver, ...]:
         """Find who subscribed to `name`, once for each session."""
         receivers: dict[Session, _Receiver] = {}
         for subscription in self._trie.find(name):
@@ -168,13 +194,7 @@ class Events:
             receiver.standings += (subscription,)
             if subscription.echo:
                 receiver.echoing += (subscription,)
-        route = tuple(receivers.values())
-        self._routed += 1 + len(route)
-        if self._routed > _ROUTED:
-            self._routes.clear()
-            self._routed = 1 + len(route)
-        self._routes[name] = route
-        return route
+        return tuple(receivers.values())
 
     # Subscribing.
 
@@ -305,6 +325,11 @@ class Events:
         """Forget everything kept for `session`."""
         for subscription in self._held.pop(session, {}).values():
             self._drop(subscription)
+
+    def holdings(self, session: Session) -> Iterator[Holding]:
+        """Give the session's subscriptions."""
+        for one in self._held.get(session, {}).values():
+            yield Holding(KIND, _asked(one.asked), SUBSCRIBE.need, one.suspended)
 
     def count(self) -> int:
         """Count the subscriptions of all sessions."""

@@ -1,7 +1,7 @@
 """Who provides what: offers to answer calls, taken, suspended, withdrawn."""
 
 import secrets
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Set as AbstractSet
 from typing import Final
 
 from vestibule.protocol import messages
@@ -11,6 +11,7 @@ from vestibule.server import replies
 from vestibule.server.errors import RequestError, limit_exceeded
 from vestibule.server.features.calls import Provision
 from vestibule.server.gate import PROVIDE, Gate, Ruling
+from vestibule.server.holdings import Holding
 from vestibule.server.limits import SessionLimits
 from vestibule.server.session import Session
 from vestibule.server.verdict import Denied
@@ -115,6 +116,16 @@ class Providing:
         ruling = self._gate.decide(session, PROVIDE, name, tell=tell)
         verdict = (ruling if isinstance(ruling, Ruling) else await ruling).verdict
         return verdict if isinstance(verdict, Denied) else None
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """Every name that somebody provides."""
+        return tuple(self._by_name)
+
+    def holdings(self, session: Session) -> Iterator[Holding]:
+        """Give the session's provisions."""
+        for one in self._by_session.get(session, {}).values():
+            yield Holding(KIND, one.name, PROVIDE.need, one.suspended)
 
     def session_ended(self, session: Session) -> None:
         """Withdraw everything that `session` provided."""

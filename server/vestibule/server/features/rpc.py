@@ -45,7 +45,7 @@ class Rpc:
     """Carries calls between sessions.
 
     A provider answers under an id of its own connection, so no session can answer,
-    reject or see a call that was given to another.
+    reject or see a call that was given to another. `stray` hears of those who try.
     """
 
     def __init__(
@@ -57,7 +57,9 @@ class Rpc:
         sessions: Mapping[str, Session],
         own: OwnMethods,
         loop: asyncio.AbstractEventLoop,
+        stray: Callable[[Session, int], None] = lambda _session, _call: None,
     ) -> None:
+        self._stray: Final = stray
         self._gate: Final = gate
         self._delivery: Final = delivery
         self._limits: Final = limits
@@ -177,7 +179,7 @@ class Rpc:
         if given is None:
             given = self._given[provider] = _Given()
         call.tried.add(provider)
-        caller = call.session.identity
+        caller = call.caller
         message = encode(
             messages.CallGiven(
                 given.last + 1, call.name.text, call.body, caller, caller
@@ -256,6 +258,7 @@ class Rpc:
         if call is None:
             code = ErrorCode.INVALID_RPC_CORRELATION_ID
             replies.answer_refused(session, given_as, code)
+            self._stray(session, given_as)
         return call
 
     def _remote_error(self, call: OpenCall, name: str, message: str) -> None:

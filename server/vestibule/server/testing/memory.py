@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -53,6 +54,7 @@ async def memory_broker(
     /,
     *,
     clock: Callable[[], float] | None = None,
+    wall: Callable[[], float] = time.time,
     **settings: Any,
 ) -> AsyncIterator[MemoryBroker]:
     """Run a broker in memory with a fresh directory in a temporary folder.
@@ -64,6 +66,6 @@ async def memory_broker(
     settings.setdefault("shutdown", {"drain": 0.2, "spread": 0.1})
     with tempfile.TemporaryDirectory(prefix="vestibule-") as folder:
         config = Config(data=folder, http=None, **settings)
-        broker = Broker(config, handler, clock=clock, listen=False)
+        broker = Broker(config, handler, clock=clock, wall=wall, listen=False)
         async with broker:
             yield MemoryBroker(broker)

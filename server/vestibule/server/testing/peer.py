@@ -61,6 +61,7 @@ class RawPeer(asyncio.Protocol):
         self._loop: Final = asyncio.get_running_loop()
         self._ready: Final[asyncio.Future[None]] = self._loop.create_future()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._login = 0
         self._ended: Final = asyncio.Event()
 
     # Speaking.
@@ -72,10 +73,30 @@ class RawPeer(asyncio.Protocol):
             RequestRefused: it was refused.
             PeerClosed: the connection has ended.
         """
+        return await self.present("plain", {"auth_data": auth_data})
+
+    async def present(self, scheme: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Send a login of any scheme; answers the fields of the answer or challenge.
+
+        Raises:
+            RequestRefused: it was refused.
+            PeerClosed: the connection has ended.
+        """
         await self.ready()
         self._check_open()
-        number = self.initiator.login("plain", {"auth_data": auth_data})
-        return cast("dict[str, Any]", await self._answer(number))
+        self._login = self.initiator.login(scheme, fields)
+        return cast("dict[str, Any]", await self._answer(self._login))
+
+    async def prove(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Answer a challenge; as `present`."""
+        self._check_open()
+        self.initiator.prove(fields)
+        return cast("dict[str, Any]", await self._answer(self._login))
+
+    @property
+    def exporter(self) -> bytes:
+        """What names this connection, once it is ready; logins sign it."""
+        return self.initiator.exporter or b""
 
     async def request(self, message: messages.Request) -> Any:
         """Send a request and give its decoded result.
@@ -87,6 +108,17 @@ class RawPeer(asyncio.Protocol):
         self._check_open()
         self.send(message)
         return await self._answer(message.id)
+
+    async def reauthenticate(self, auth_data: dict[str, Any]) -> dict[str, Any]:
+        """Log in anew, by plain login data; answers who the session is then.
+
+        Raises:
+            RequestRefused: it was refused; the session is who it was.
+            PeerClosed: the connection has ended.
+        """
+        fields = Raw(encode_body({"auth_data": auth_data}))
+        message = messages.Reauthenticate(self.next_id(), "plain", fields)
+        return cast("dict[str, Any]", await self.request(message))
 
     async def publish(self, name: str, data: Any = None) -> None:
         """Publish an event."""
@@ -229,7 +261,10 @@ class RawPeer(asyncio.Protocol):
             match event:
                 case events.HandshakeCompleted():
                     self._ready.set_result(None)
-                case events.LoginAccepted(id=number, fields=fields):
+                case (
+                    events.LoginAccepted(id=number, fields=fields)
+                    | events.LoginChallenged(id=number, fields=fields)
+                ):
                     self._settle(number, fields)
                 case events.LoginRefusedReceived(id=number, code=code, reason=reason):
                     self._refused(number, RequestRefused(code, reason, event.details))

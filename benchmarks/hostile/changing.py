@@ -1,0 +1,125 @@
+"""P2: a group changes under a thousand sessions that hear by its right."""
+
+import asyncio
+import contextlib
+import statistics
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+from hostile.ground import MIB, Finding, Ground, Server
+from hostile.witness import quantile
+from vestibule.client import Session, SessionClosed, open_session
+
+
+__all__ = ["p2"]
+
+USERS = 10
+GROUP = "hearers"
+HEARING: dict[str, Any] = {"events": {"n/*": {}}}
+PROHIBITION: dict[str, Any] = {"events": {"n/b": {"authorized": False}}}
+QUICK: dict[str, Any] = {"memlimit": 19 * MIB, "opslimit": 2}
+"""Passwords that are cheap to check: logins are not what is measured."""
+
+
+class Hearer:
+    """One session with a subscription, and what came by it."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int]] = []
+        self.live = asyncio.Event()
+        self._last = asyncio.Condition()
+
+    async def listen(self, session: Session) -> None:
+        """Hear until the session is closed."""
+        with contextlib.suppress(SessionClosed):
+            async with session.events.subscribe("n/*") as events:
+                self.live.set()
+                async for event in events:
+                    self.heard.append((event.name, event.data))
+                    async with self._last:
+                        self._last.notify()
+
+    async def until(self, number: int) -> None:
+        """Wait until this number has come where the right stays."""
+        async with self._last:
+            await self._last.wait_for(lambda: ("n/a", number) in self.heard[-1:])
+
+
+async def hearers(
+    server: Server, admin: Session, number: int, stack: AsyncExitStack
+) -> list[Hearer]:
+    """Log in so many sessions, each with a subscription to `n/*`."""
+    logins = [await server.add_user(admin, f"h{at}", GROUP) for at in range(USERS)]
+    tasks = await stack.enter_async_context(asyncio.TaskGroup())
+    made: list[Hearer] = []
+    for at in range(number):
+        session = await stack.enter_async_context(
+            open_session(
+                server.url, logins[at % USERS], server_key=server.key, reconnect=None
+            )
+        )
+        made.append(hearer := Hearer())
+        tasks.create_task(hearer.listen(session))
+        await hearer.live.wait()
+    return made
+
+
+async def told(admin: Session, number: int) -> None:
+    """Publish where the right is taken, and where it stays."""
+    await admin.events.publish("n/b", number)
+    await admin.events.publish("n/a", number)
+
+
+async def all_heard(made: list[Hearer], number: int) -> None:
+    """Wait until everybody has heard the last of what stays."""
+    async with asyncio.timeout(30):
+        for one in made:
+            await one.until(number)
+
+
+async def p2(ground: Ground) -> list[Finding]:
+    """Prohibit one name and lift it, again and again."""
+    number, rounds = ground.amount(1_000, 50), ground.amount(100, 5)
+    times: list[float] = []
+    suspending: list[float] = []
+    late = missed = 0
+    settings = {"limits": {"sessions_per_user": number}, "passwords": QUICK}
+    async with ground.broker(**settings) as server, server.admin() as admin:
+        await server.add_group(admin, GROUP, **HEARING)
+        security = admin.exchange.security
+        async with AsyncExitStack() as stack:
+            made = await hearers(server, admin, number, stack)
+            for at in range(rounds):
+                for change, allowed in (
+                    (security.add_group_permissions, 0),
+                    (security.remove_group_permissions, 1),
+                ):
+                    began = time.perf_counter()
+                    await change(GROUP, PROHIBITION)
+                    times.append((time.perf_counter() - began) * 1e3)
+                    await told(admin, 2 * at + allowed)
+                    await all_heard(made, 2 * at + allowed)
+                    heard = sum(
+                        ("n/b", 2 * at + allowed) in one.heard[-2:] for one in made
+                    )
+                    late += 0 if allowed else heard
+                    missed += number - heard if allowed else 0
+            for _ in range(rounds):
+                for change in (
+                    security.remove_group_permissions,
+                    security.add_group_permissions,
+                ):
+                    began = time.perf_counter()
+                    await change(GROUP, HEARING)
+                    suspending.append((time.perf_counter() - began) * 1e3)
+            await security.delete_group(GROUP)
+            for at in range(USERS):
+                await security.delete_user(f"h{at}")
+    return [
+        Finding("events after a prohibition", late, "events", 0),
+        Finding("events missed after it was lifted", missed, "events", 0),
+        Finding("from call to answer, median", statistics.median(times), "ms", 50),
+        Finding("from call to answer, p99", quantile(times, 99), "ms", 150),
+        Finding("suspending or resuming all, p99", quantile(suspending, 99), "ms", 150),
+    ]

@@ -1,0 +1,1 @@
+"""What an operator does with a data folder: back up, restore, transfer, examine."""
