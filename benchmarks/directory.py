@@ -1,10 +1,11 @@
 """What a large directory costs, and a change of it while a thousand sessions listen.
 
-    python benchmarks/directory.py [scale | changes | logins …] [--short]
+    python benchmarks/directory.py [scale | changes | logins | script …] [--short]
 
 `scale` fills and starts a directory of 100,000 users in 10 groups each, 1,000 groups and
 100,000 rules, in this process. `changes` changes a group under 1,000 live subscribed
-sessions of a broker, `logins` logs 200 users in at once. Prints one JSON object a line
+sessions of a broker, `logins` logs 200 users in at once, `script` applies 10,000
+commands at once under 1,000 sessions. Prints one JSON object a line
 and exits with 1 if a figure is above its limit.
 """
 
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from harness import machine
-from hostile import changing, logins
+from hostile import changing, logins, scripting
 from hostile.ground import Finding, Ground
 from hostile.witness import quantile
 from vestibule.protocol.actions import DELIVERY, Action, Section, Topic
@@ -204,6 +205,7 @@ PARTS: dict[str, Part] = {
     "scale": scale,
     "changes": changing.p2,
     "logins": logins.crowd,
+    "script": scripting.long_script,
 }
 
 

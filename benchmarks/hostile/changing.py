@@ -12,7 +12,7 @@ from hostile.witness import quantile
 from vestibule.client import Session, SessionClosed, open_session
 
 
-__all__ = ["p2"]
+__all__ = ["GROUP", "QUICK", "USERS", "all_heard", "hearers", "p2", "told"]
 
 USERS = 10
 GROUP = "hearers"
@@ -28,6 +28,7 @@ class Hearer:
     def __init__(self) -> None:
         self.heard: list[tuple[str, int]] = []
         self.live = asyncio.Event()
+        self.over = False
         self._last = asyncio.Condition()
 
     async def listen(self, session: Session) -> None:
@@ -39,6 +40,7 @@ class Hearer:
                     self.heard.append((event.name, event.data))
                     async with self._last:
                         self._last.notify()
+        self.over = True
 
     async def until(self, number: int) -> None:
         """Wait until this number has come where the right stays."""
