@@ -4,6 +4,7 @@
 PYTHON ?= python3
 CONFIG ?=
 TESTS ?=
+WORKERS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
@@ -14,7 +15,7 @@ run: $(MADE)
 	$(BIN)/vestibule serve $(if $(CONFIG),--config $(CONFIG))
 
 test: $(MADE)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 check: $(MADE)
 	$(BIN)/ruff format --check .

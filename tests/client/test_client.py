@@ -27,6 +27,7 @@ def unused_bits(text: str) -> str:
         "vsk1_" + base64.urlsafe_b64encode(b"\xff" * 32).rstrip(b"=").decode(),
         "",
     ],
+    ids=range(7),
 )
 def test_w45_a_text_that_is_no_server_key_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):

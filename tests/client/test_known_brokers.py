@@ -54,6 +54,7 @@ def test_several_lines_are_several_keys_and_the_rest_is_passed_over(
         f" broker.example:7420 {A.text}",
         f"ws://broker.example:7420 {A.text}",
     ],
+    ids=range(6),
 )
 def test_w44_one_bad_line_makes_the_whole_file_invalid(
     tmp_path: Path, bad: str

@@ -31,6 +31,7 @@ GOOD = IdentityKey.generate().secret_text()
         (f"{GOOD}=\n", "line 1"),
         ("".join(IdentityKey.generate().secret_text() + "\n" for _ in range(5)), "4"),
     ],
+    ids=range(8),
 )
 def test_a_bad_file_is_refused_by_line_and_never_quoted(
     text: str, problem: str

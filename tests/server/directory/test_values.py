@@ -123,7 +123,7 @@ ENDLESS.extend([ENDLESS, ENDLESS])
         nested(33),
         ENDLESS,
     ],
-    ids=str,
+    ids=range(15),
 )
 def test_what_is_no_data(value: Any) -> None:
     with pytest.raises(InvalidData):
