@@ -60,3 +60,16 @@ def test_a_vector_is_what_both_decoders_read_and_ours_writes(
 def test_every_message_of_the_table_has_a_vector() -> None:
     tags = {vector["message"][0] for vector in VECTORS}
     assert tags == {kind.__struct_config__.tag for kind in KINDS}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [messages.TicketReplaced(b"s" * 32, 5), messages.TokenReplaced("s" * 32)],
+    ids=["ticket", "token"],
+)
+def test_no_repr_shows_what_a_message_gives_to_log_in_with(
+    message: messages.Message,
+) -> None:
+    shown = f"{message!r} {message} {[message]!r} {list(message.__rich_repr__())!r}"
+    assert "ssss" not in shown
+    assert type(message).__name__ in repr(message)

@@ -138,6 +138,27 @@ async def test_an_admission_clears_the_pair_and_a_refusal_counts() -> None:
     assert court.audit.counts["login_refused"] == 2
 
 
+async def test_l1_who_comes_in_as_somebody_else_clears_nothing_of_whom_it_named() -> (
+    None
+):
+    bob = Admission("bob", "handler")
+    answers: list[Answer] = [Refusal(), Refusal(), bob, Refusal()]
+    court = Court(Member(lambda _: answers.pop(0), "handler"))
+    for _ in range(2):
+        assert await court.turn(login()) is ErrorCode.INVALID_AUTH_DATA
+    assert await court.judge.judge(login()) == bob
+    assert court.lockout.failures_left("lisa", "192.0.2.1") == 1
+    assert await court.turn(login()) is ErrorCode.INVALID_AUTH_DATA
+    assert await court.turn(login()) is ErrorCode.ACCOUNT_LOCKED
+
+
+async def test_what_is_kept_of_a_name_is_no_longer_than_a_name_can_be() -> None:
+    court = Court(Member(lambda _: None))
+    for tail in "abc":
+        await court.turn(login(username="ß" * 8_000 + tail))
+    assert [len(name) <= 129 for name, _ in court.lockout._failures] == [True]
+
+
 @pytest.mark.parametrize("scheme", ["scram", "key", "ticket", "magic"])
 async def test_a_scheme_that_nobody_checks_is_not_available_and_no_failure(
     scheme: str,

@@ -58,6 +58,10 @@ class Desk:
         return "x" * 2_000
 
     @method(GlobalPermission.VIEW_SECURITY)
+    async def many(self, _: Caller) -> list[None]:
+        return [None] * 100_001
+
+    @method(GlobalPermission.VIEW_SECURITY)
     async def end_myself(self, _: Caller, *, failing: bool) -> str:
         assert self.ends is not None
         self.ends.ends_with = EndReason.USER_DELETED
@@ -194,6 +198,7 @@ async def test_who_may_call_all_is_told_that_there_is_no_such_method(
         ("hub/desk/add", (1, 2, 3), ErrorCode.INVALID_ARGUMENT),
         ("hub/desk/refuse", (), ErrorCode.NOT_PROVIDED),
         ("hub/desk/huge", (), ErrorCode.LIMIT_EXCEEDED),
+        ("hub/desk/many", (), ErrorCode.LIMIT_EXCEEDED),
     ],
 )
 async def test_what_a_method_refuses_with_goes_to_its_caller(

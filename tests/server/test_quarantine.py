@@ -273,6 +273,27 @@ async def test_all_spellings_of_a_user_are_counted_as_one() -> None:
         assert refusal.code == "ACCOUNT_LOCKED"
 
 
+@pytest.mark.parametrize("insensitive", [True, False])
+async def test_l2_spellings_do_not_tell_whether_there_is_a_user(
+    *, insensitive: bool
+) -> None:
+    async with memory_broker(
+        usernames_case_insensitive=insensitive, lockout={"attempts": 2}
+    ) as broker:
+        admin = await broker.admin()
+        user = {"username": "lisa", "password": "right"}
+        await admin.component("vestibule/security/upsert_user", user)
+
+        async def codes(*names: str) -> list[str]:
+            logins = ({"username": name, "password": "wrong"} for name in names)
+            return [(await refused(await broker.connect(), one)).code for one in logins]
+
+        known = await codes("Lisa", "LISA", "lisa", "lisa")
+        unknown = await codes("Nora", "NORA", "nora", "nora")
+        assert known == unknown
+        assert ("ACCOUNT_LOCKED" in known) is insensitive
+
+
 async def test_an_address_that_has_failed_too_often_is_turned_away() -> None:
     clock = ManualClock()
     quarantine = {"max_failures_per_address": 2}

@@ -174,3 +174,21 @@ async def test_s89_a_subscription_follows_what_scripts_make_of_its_right() -> No
             kinds = (messages.Event, messages.Suspended, messages.Resumed)
             came.append([type(one).__name__ for one in told(lisa, *kinds)])
         assert came == [[], ["Event"], ["Suspended"], ["Resumed", "Event"]]
+
+
+async def test_a_session_that_came_before_its_user_and_is_spelled_otherwise_ends_too() -> (
+    None
+):
+    class Names(Everybody):
+        def is_valid_user(
+            self, connection: ConnectionData, auth_data: dict[str, Any]
+        ) -> Identity | None:
+            name = auth_data.get("name")
+            return None if name is None else Identity(name)
+
+    async with live(Names(), usernames_case_insensitive=True) as hub:
+        early = await hub.memory.login({"name": "Bob"})
+        await hub.user("bob", "B")
+        assert await hub.roles(early) == '"B","_GUEST"'
+        await hub.system("remove principal 'bob'")
+        assert await early.wait_closed() == "user_deleted"

@@ -1,6 +1,7 @@
 """The router: each message to its feature, each failure to its sender."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import msgspec
@@ -11,6 +12,7 @@ from vestibule.protocol import messages
 from vestibule.protocol.errors import ErrorCode, InvalidBody, InvalidName
 from vestibule.protocol.events import Malformed
 from vestibule.server.errors import limit_exceeded
+from vestibule.server.families import Family
 from vestibule.server.router import Router
 from vestibule.server.session import Session
 from vestibule.server.testing import memory_broker
@@ -148,3 +150,25 @@ async def test_every_request_of_the_table_has_a_handler() -> None:
         router = broker.broker._parts.listener._service.conversations.router
         missing = set(get_args(messages.AnyRequest)) - router.handled
     assert missing == set()
+
+
+async def test_an_answer_is_a_sign_of_life_and_leaves_the_count_of_others_alone() -> (
+    None
+):
+    lisa, _ = session(policy())
+    profile = replace(lisa.family.profile, usage=5)
+    family = Family(profile, token_id=None, expires=None, active_at=0.0)
+    lisa.enter(family, None)
+    router = Router([Doing(lambda: None)])
+    assert lisa.meter is not None
+    lisa.heard_at = 3.0
+    assert router.handle(lisa, PUBLISH) is None
+    assert lisa.meter.allows(3.0)
+    # While the first may still be decided about, it answers what it was asked.
+    lisa.heard_at = 4.0
+    assert router.handle(lisa, messages.Accept(1)) is None
+    assert lisa.meter.allows(4.0)
+    assert (family.used, family.active_at) == (1, 4.0)
+    assert router.handle(lisa, PUBLISH) is None
+    assert lisa.meter.allows(5.0)
+    assert family.used == 2

@@ -58,3 +58,18 @@ def test_sessions_of_nobody_are_counted_by_address() -> None:
     assert (sessions.count("", "192.0.2.1"), sessions.count("bob")) == (1, 1)
     sessions.discard(some[2])
     assert not sessions._nameless
+
+
+def test_spellings_of_one_name_are_found_together() -> None:
+    sessions, by = Sessions(str.casefold), policy()
+    early, late = session(by, "Lisa", 1)[0], session(by, "lisa", 2)[0]
+    sessions.add(early)
+    sessions.add(late)
+    assert sessions.of("lisa") == (early, late)
+    assert sessions.count("LISA") == 2
+    early.become(Admission("bob", "directory"), by)
+    sessions.moved(early, "Lisa")
+    assert (sessions.of("lisa"), sessions.of("bob")) == ((late,), (early,))
+    sessions.discard(early)
+    sessions.discard(late)
+    assert sessions._by_user == {}

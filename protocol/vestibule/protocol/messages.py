@@ -5,7 +5,7 @@ are the wire's own and live in `codec`. `docs/protocol.md` has this table for th
 writers of other clients; a test compares the two.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Raw
@@ -61,6 +61,17 @@ class Message(
     msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False
 ):
     """The base of every message: what travels as `[tag, elements…]`."""
+
+
+class _Secretive(Message, frozen=True):
+    """The base of messages with what somebody may log in with: no log may show it."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
+
+    # What rich and pytest would print instead.
+    def __rich_repr__(self) -> Any:
+        yield "..."
 
 
 class Request(Message, frozen=True):
@@ -293,7 +304,7 @@ class Resumed(Message, tag=39, frozen=True):
     names: list[str]
 
 
-class TicketReplaced(Message, tag=40, frozen=True):
+class TicketReplaced(_Secretive, tag=40, frozen=True):
     """The session's resume ticket is void.
 
     `ticket` takes its place, under the same key and for `ttl_ms` after the session;
@@ -304,7 +315,7 @@ class TicketReplaced(Message, tag=40, frozen=True):
     ttl_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 
 
-class TokenReplaced(Message, tag=41, frozen=True):
+class TokenReplaced(_Secretive, tag=41, frozen=True):
     """The session has another session token from here on; nil: none any more."""
 
     token: str | None

@@ -32,7 +32,7 @@ from vestibule.server.inbox import InboxLimits
 from vestibule.server.judging import Judge
 from vestibule.server.limits import SessionLimits
 from vestibule.server.listener import Listener
-from vestibule.server.lockout import Lockout, OwnPasswords
+from vestibule.server.lockout import AddressFailures, Lockout, OwnPasswords
 from vestibule.server.login_assembly import make_chain, make_judge
 from vestibule.server.methods import OwnMethods
 from vestibule.server.pump import PumpService
@@ -78,6 +78,11 @@ def assemble(ground: Ground) -> Parts:
         interval=config.lockout.interval,
         clock=ground.clock,
     )
+    addresses = AddressFailures(
+        most=config.quarantine.max_failures_per_address,
+        window=config.quarantine.failure_window,
+        clock=ground.clock,
+    )
     room = Room(
         most=config.quarantine.max_connections,
         most_per_address=config.quarantine.max_per_address,
@@ -103,7 +108,11 @@ def assemble(ground: Ground) -> Parts:
     tokens = _tokens(ground, following)
     attachments = Attachments()
     gate, events, rpc, authenticating = _features(
-        ground, lockout, following, attachments, tokens
+        ground,
+        OwnPasswords(lockout, addresses, ground.sessions),
+        following,
+        attachments,
+        tokens,
     )
     following.drive(events, rpc, authenticating)
     chain = make_chain(ground, lockout, authenticating)
@@ -115,7 +124,7 @@ def assemble(ground: Ground) -> Parts:
         clock=ground.loop.time,
         admin_network_logins=config.admin_network_logins,
     )
-    judge = make_judge(ground, lockout, tickets, logins, chain)
+    judge = make_judge(ground, lockout, addresses, tickets, logins, chain)
     switching = _switching(ground, following, tickets)
     switching.hear(became=lambda session, _before: tokens.switched(session))
     _announce(ground, events, attachments, following, switching)
@@ -172,7 +181,7 @@ def _tokens(ground: Ground, following: Following) -> Tokens:
 
 def _features(
     ground: Ground,
-    lockout: Lockout,
+    old_passwords: OwnPasswords,
     following: Following,
     attachments: Attachments,
     tokens: Tokens,
@@ -185,7 +194,7 @@ def _features(
         administration(ground.directory),
         AuditQueries(ground.trail),
         OwnPermissions(ground.sessions),
-        OwnUser(ground.directory, lockout=OwnPasswords(lockout, ground.sessions)),
+        OwnUser(ground.directory, lockout=old_passwords),
         Registering(
             lambda session, name: authenticating.register(session, name),  # noqa: PLW0108 - it is made below
             ground.sessions,

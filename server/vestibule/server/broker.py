@@ -19,6 +19,7 @@ from vestibule.server.config import Config
 from vestibule.server.config_source import ConfigError
 from vestibule.server.counters import Counters
 from vestibule.server.directory import Directory
+from vestibule.server.directory.names import folded
 from vestibule.server.features.rpc import Rpc
 from vestibule.server.features.security import SECURITY_METHODS
 from vestibule.server.folderlock import FolderLock
@@ -75,7 +76,8 @@ class Broker:
         self._clock = clock
         self._wall = wall
         self._counters: Final = Counters()
-        self._sessions: Final = Sessions()
+        insensitive = config.usernames_case_insensitive
+        self._sessions: Final = Sessions(folded if insensitive else str)
         self._stopping = False
         self._started = False
         self._audit: Final = AuditLog(

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from vestibule.protocol.errors import CloseCode, ErrorCode
+from vestibule.protocol.principals import MAX_PRINCIPAL_BYTES
 from vestibule.server.admissions import Admission, Refusal, Turned
 from vestibule.server.attempts import PLAIN, TOKEN, Attempt
 from vestibule.server.audit import AuditLog
@@ -18,6 +19,7 @@ from vestibule.server.authenticators import Chain, DirectoryAuthenticator
 from vestibule.server.counters import Counters
 from vestibule.server.directory import Directory
 from vestibule.server.directory.model import AnonymousAction
+from vestibule.server.directory.names import folded
 from vestibule.server.directory.roles import RolesKind
 from vestibule.server.lockout import AddressFailures, Lockout
 from vestibule.server.sessions import Sessions
@@ -25,6 +27,9 @@ from vestibule.server.turnstile import Key, Turnstile
 
 
 __all__ = ["Entry", "Judge", "ProofChecker"]
+
+_NAME_LENGTH: Final = MAX_PRINCIPAL_BYTES + 1
+"""Characters that are kept of a name that is no user's: it is longer than any is."""
 
 _RETRY: Final = 5.0
 """Seconds after which to come back while audit lines cannot be written."""
@@ -158,7 +163,9 @@ class _Judgement:
                 return self._turn(answer)
             case Admission():
                 counters.add("logins_evaluated")
-                if self._name is not None:
+                # Whoever comes in as somebody else has not shown to be whom it named:
+                # one account of one's own would buy any number of guesses at others.
+                if self._name and self._counted_as(answer.username) == self._name:
                     self._judge.lockout.succeeded(self._name, self._address)
                 return answer
 
@@ -227,9 +234,18 @@ class _Judgement:
             self._judge.lockout.failed(self._name, self._address)
 
     def _counted_as(self, name: str | None) -> str | None:
-        """Give the name that failures count under: one for all spellings of a user."""
-        user = None if name is None else self._judge.directory.user(name)
-        return name if user is None else user.username
+        """Give the name that failures count under: one for all spellings of a user.
+
+        And of a name that is nobody's: it would show what is somebody's otherwise.
+        """
+        if name is None:
+            return None
+        directory = self._judge.directory
+        user = directory.user(name)
+        if user is not None:
+            return user.username
+        spelled = directory.policy.model.spellings is None
+        return (name if spelled else folded(name))[:_NAME_LENGTH]
 
     def _turn(self, refusal: Refusal, *, bye: CloseCode | None = None) -> Turned:
         judge, name = self._judge, self._name

@@ -5,11 +5,13 @@ broker forget, never grow. Times are seconds of a monotonic clock.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from vestibule.server.components import Caller
 from vestibule.server.session import Session
+from vestibule.server.turnstile import Turnstile
 
 
 __all__ = ["AddressFailures", "Lockout", "OwnPasswords"]
@@ -38,6 +40,8 @@ class Lockout:
         self._interval: Final = interval
         self._clock: Final = clock
         self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
+        self.turnstile: Final = Turnstile()
+        """Who is evaluated, and may fail yet: one for all that counts here."""
 
     def locked(self, username: str, address: str) -> float | None:
         """Give the seconds until the pair is free again, None if it is."""
@@ -120,8 +124,14 @@ class AddressFailures:
 class OwnPasswords:
     """Counts wrong old passwords of live sessions like failed logins of their user."""
 
-    def __init__(self, lockout: Lockout, sessions: Mapping[str, Session]) -> None:
+    def __init__(
+        self,
+        lockout: Lockout,
+        addresses: AddressFailures,
+        sessions: Mapping[str, Session],
+    ) -> None:
         self._lockout: Final = lockout
+        self._addresses: Final = addresses
         self._sessions: Final = sessions
 
     def locked(self, caller: Caller) -> bool:
@@ -129,9 +139,29 @@ class OwnPasswords:
         address = self._address(caller)
         return self._lockout.locked(caller.username, address) is not None
 
+    @asynccontextmanager
+    async def turn(self, caller: Caller) -> AsyncIterator[None]:
+        """Wait while those under evaluation may use up every failure that is left.
+
+        A user's sessions are many: side by side they guess no more than one would.
+        """
+        key = (caller.username, self._address(caller))
+        turnstile = self._lockout.turnstile
+        while (left := self._lockout.failures_left(*key)) and (
+            turnstile.passing(key) >= left
+        ):
+            await turnstile.wait(key)
+        with turnstile.under(key):
+            yield
+
     def failed(self, caller: Caller) -> None:
-        """Count a wrong old password."""
-        self._lockout.failed(caller.username, self._address(caller))
+        """Count a wrong old password, of the user and of the address.
+
+        A success elsewhere clears the former: whoever has stolen a token has those.
+        """
+        address = self._address(caller)
+        self._addresses.failed(address)
+        self._lockout.failed(caller.username, address)
 
     def _address(self, caller: Caller) -> str:
         session = self._sessions.get(caller.session_id)

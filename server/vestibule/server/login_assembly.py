@@ -16,7 +16,6 @@ from vestibule.server.schemes.scram import ScramChecker
 from vestibule.server.schemes.ticket import TicketChecker
 from vestibule.server.schemes.tickets import Tickets
 from vestibule.server.token_logins import TokenLogins
-from vestibule.server.turnstile import Turnstile
 
 
 __all__ = ["make_chain", "make_judge"]
@@ -41,22 +40,18 @@ def make_chain(
 def make_judge(
     ground: Ground,
     lockout: Lockout,
+    addresses: AddressFailures,
     tickets: Tickets,
     logins: TokenLogins,
     chain: Chain,
 ) -> Judge:
     """Make what decides logins."""
-    quarantine = ground.config.quarantine
     return Judge(
         chain=chain,
         directory=ground.directory,
         lockout=lockout,
-        addresses=AddressFailures(
-            most=quarantine.max_failures_per_address,
-            window=quarantine.failure_window,
-            clock=ground.clock,
-        ),
-        turnstile=Turnstile(),
+        addresses=addresses,
+        turnstile=lockout.turnstile,
         sessions=ground.sessions,
         sessions_per_user=ground.config.limits.sessions_per_user,
         counters=ground.counters,

@@ -8,13 +8,13 @@ from msgspec import Raw
 
 from vestibule.protocol import messages
 from vestibule.protocol.codec import decode_body, encode, encode_body
-from vestibule.protocol.errors import CloseCode, ErrorCode
+from vestibule.protocol.errors import CloseCode, ErrorCode, InvalidBody
 from vestibule.protocol.names import Name
 from vestibule.protocol.permissions import GlobalPermission
 from vestibule.server import replies
 from vestibule.server.components import Caller, Component, Method
 from vestibule.server.delivery import Delivery
-from vestibule.server.errors import RequestError
+from vestibule.server.errors import RequestError, limit_exceeded
 from vestibule.server.gate import Gate, Right, Ruling, Standing, component_right
 from vestibule.server.session import Session
 from vestibule.server.tasks import Tasks
@@ -139,7 +139,11 @@ class OwnMethods:
         name: Name,
         result: Any,
     ) -> None:
-        body = Raw(encode_body(result))
+        try:
+            body = Raw(encode_body(result))
+        except InvalidBody:
+            # The result is data, but more than one message carries: ask for less.
+            raise limit_exceeded("limits.message_bytes") from None
         message = encode(messages.Answered(request, body))
         self._delivery.check_size(message)
 

@@ -16,7 +16,13 @@ from vestibule.server.session import Session
 __all__ = ["Feature", "Router"]
 
 _UNDECIDED: Final = frozenset(
-    {messages.Accept, messages.Reject, messages.Respond, messages.Fail}
+    {
+        messages.Accept,
+        messages.Reject,
+        messages.Respond,
+        messages.Fail,
+        messages.AuthenticatorAnswered,
+    }
 )
 """What answers a question: signs of life that no gate decides."""
 
@@ -66,9 +72,11 @@ class Router:
         """
         meter = session.meter
         if meter is not None:
-            meter.fresh = True
             if type(message) in _UNDECIDED:
+                # It passes by what may be under way: that stays counted as it is.
                 meter.touch(session.heard_at)
+            else:
+                meter.fresh = True
         try:
             waiting = self._handlers[type(message)](session, message)
         except Exception as problem:  # noqa: BLE001 - sorted in `_failed`

@@ -12,30 +12,35 @@ from vestibule.server.session import Session
 __all__ = ["SessionExpiry"]
 
 _LONGEST: Final = 10.0
-"""Seconds between two looks at the wall clock, which may have been set."""
+"""Seconds between two looks: what is over is forgotten by then."""
 
 
 class _Look:
-    """When to look at a session next, unless it is looked at for another time."""
+    """A session and when it ends, unless it has another time by then."""
 
-    __slots__ = ("_session", "_watch", "due", "over")
+    __slots__ = ("_clock", "_ends", "_session", "over")
 
     def __init__(
-        self, session: Session, due: float, watch: Callable[[Session], None]
+        self, session: Session, ends: float, clock: Callable[[], float]
     ) -> None:
         self._session: Final = session
-        self._watch: Final = watch
-        self.due: Final = due
+        self._ends: Final = ends
+        self._clock: Final = clock
         self.over = False
 
+    @property
+    def due(self) -> float:
+        return min(self._ends, self._clock() + _LONGEST)
+
     def late(self) -> None:
-        self._watch(self._session)
+        self._session.link.end(CloseCode.SESSION_EXPIRED, EndReason.EXPIRED)
 
 
 class SessionExpiry:
     """Ends sessions in time, without waiting for a message of theirs.
 
-    `now` is the wall clock, in seconds.
+    `now` is the wall clock, in seconds. It is asked once, when a time is set: what is
+    left then is measured by the clock of the loop, which nobody sets.
     """
 
     def __init__(
@@ -56,8 +61,8 @@ class SessionExpiry:
         if left <= 0:
             session.link.end(CloseCode.SESSION_EXPIRED, EndReason.EXPIRED)
             return
-        due = self._loop.time() + min(left, _LONGEST)
-        look = self._looks[session] = _Look(session, due, self.watch)
+        ends = self._loop.time() + left
+        look = self._looks[session] = _Look(session, ends, self._loop.time)
         self._deadlines.watch(look)
 
     def forget(self, session: Session) -> None:

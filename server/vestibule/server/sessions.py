@@ -1,7 +1,8 @@
 """The live sessions, by id and by user."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from vestibule.server.session import Session
 
@@ -10,9 +11,14 @@ __all__ = ["Sessions"]
 
 
 class Sessions(Mapping[str, Session]):
-    """Every admitted session that has not ended."""
+    """Every admitted session that has not ended.
 
-    def __init__(self) -> None:
+    `form` gives the form of a name by which it is found: one for all spellings that are
+    one user's. A session may have come before its user, and be spelled otherwise.
+    """
+
+    def __init__(self, form: Callable[[str], str] = str) -> None:
+        self._form: Final = form
         self._by_id: dict[str, Session] = {}
         self._by_user: dict[str, dict[Session, None]] = {}
         self._nameless: Counter[str] = Counter()
@@ -30,7 +36,8 @@ class Sessions(Mapping[str, Session]):
         self._forget(session, session.username)
 
     def _note(self, session: Session) -> None:
-        self._by_user.setdefault(session.username, {})[session] = None
+        name = self._form(session.username)
+        self._by_user.setdefault(name, {})[session] = None
         if not session.username:
             self._nameless[session.remote_address] += 1
 
@@ -40,10 +47,11 @@ class Sessions(Mapping[str, Session]):
             self._nameless[address] -= 1
             if not self._nameless[address]:
                 del self._nameless[address]
-        mine = self._by_user[username]
+        name = self._form(username)
+        mine = self._by_user[name]
         del mine[session]
         if not mine:
-            del self._by_user[username]
+            del self._by_user[name]
 
     def moved(self, session: Session, before: str) -> None:
         """Find a session by its user of now, who was `before` until now."""
@@ -54,13 +62,13 @@ class Sessions(Mapping[str, Session]):
 
     def of(self, username: str) -> tuple[Session, ...]:
         """Give the sessions of one user."""
-        return tuple(self._by_user.get(username, ()))
+        return tuple(self._by_user.get(self._form(username), ()))
 
     def count(self, username: str, address: str | None = None) -> int:
         """Count the sessions of one user; of nobody's, with `address` those there."""
         if not username and address is not None:
             return self._nameless[address]
-        return len(self._by_user.get(username, ()))
+        return len(self._by_user.get(self._form(username), ()))
 
     def __getitem__(self, session_id: str) -> Session:
         return self._by_id[session_id]

@@ -55,12 +55,18 @@ def test_an_edited_row_is_named_by_its_table(copy: Copies) -> None:
 def test_a_file_without_an_epoch_or_of_no_kind_is_named(
     copy: Copies, tmp_path: Path
 ) -> None:
-    folder = copy()
-    with closing(sqlite3.connect(folder / "directory.db")) as connection:
-        connection.execute("DELETE FROM meta WHERE key = 'epoch'")
-        connection.commit()
-    with pytest.raises(DirectoryDamaged, match="has no epoch"):
-        epoch_of(folder)
+    for damage in ("UPDATE meta SET value = 'nine'", "DELETE FROM meta"):
+        folder = copy()
+        with closing(sqlite3.connect(folder / "directory.db")) as connection:
+            connection.execute(f"{damage} WHERE key = 'epoch'")
+            connection.commit()
+        with pytest.raises(DirectoryDamaged, match="has no epoch"):
+            epoch_of(folder)
+    database = copy() / "directory.db"
+    content = database.read_bytes().replace(b"CREATE TABLE", b"CREATE \xc2ABLE")
+    database.write_bytes(content)
+    with pytest.raises(DirectoryDamaged, match="cannot be used"):
+        problems_of(database.parent)
     with pytest.raises(DirectoryDamaged, match="cannot be used"):
         problems_of(tmp_path / "absent")
 

@@ -1,5 +1,7 @@
 """Criteria and sort orders: a table of what fits, and what is refused."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -53,6 +55,13 @@ RECORD: dict[str, Any] = {
         ({"created": {"$lt": "2032"}}, True),
         ({"custom_data.n": {"$in": [1, 5]}}, True),
         ({"custom_data.n": {"$nin": [1, 5]}}, False),
+        ({"custom_data.n": {"$in": ["5", 5.0]}}, True),
+        ({"custom_data.b": {"$in": [1, "True"]}}, False),
+        ({"custom_data.none": {"$in": [0, None]}}, True),
+        ({"custom_data.l": {"$in": [[1], [1.0, {"a": 2}]]}}, True),
+        ({"custom_data.l": {"$in": [[True, {"a": 2}], [1, {"a": 2}, 3]]}}, False),
+        ({"custom_data.d": {"$in": [{"x": {}}, {"x": {"y": 1}}]}}, True),
+        ({"custom_data.d": {"$nin": [{"x": {"y": True}}, []]}}, True),
         ({"custom_data.n": {"$exists": True}}, True),
         ({"custom_data.none": {"$exists": True}}, True),
         ({"custom_data.none": None}, True),
@@ -118,6 +127,7 @@ def levels(number: int) -> dict[str, Any]:
         {"$not": []},
         {"$nor": []},
         {"$or": [{"username": str(number)} for number in range(65)]},
+        {"$and": [{}] * 65},
         levels(9),
     ],
 )
@@ -135,6 +145,31 @@ def test_the_most_that_is_taken() -> None:
 
 
 RECORD_FITS = {"username": "lisa"}
+
+
+def test_a_long_list_of_values_costs_no_more_for_each_record() -> None:
+    wanted: list[Any] = [[number] for number in range(2_000)]
+    few = parse_criteria({"custom_data.l": {"$in": wanted[:10]}})
+    many = parse_criteria({"custom_data.l": {"$in": [*range(20_000), *wanted]}})
+    assert _lines(many) == _lines(few)
+
+
+def _lines(fits: Callable[[dict[str, Any]], bool]) -> int:
+    """Count the lines of Python that deciding about one record takes."""
+    count = 0
+
+    def counting(*_: object) -> Any:
+        nonlocal count
+        count += 1
+        return counting
+
+    before = sys.gettrace()
+    sys.settrace(counting)
+    try:
+        fits(RECORD)
+    finally:
+        sys.settrace(before)
+    return count
 
 
 def test_sorting_puts_kinds_in_order() -> None:

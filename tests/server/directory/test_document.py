@@ -120,7 +120,12 @@ FAULTS: list[tuple[Any, list[str]]] = [
         {"groups": {"g": {"path_permissions": {"a/*": ["READ_TOPIC"]}}}},
         ["groups.g.path_permissions: is no path"],
     ),
+    (
+        {"groups": {"g": {"path_permissions": {"/a": ["READ_TOPIC"], "a": []}}}},
+        ["groups.g.path_permissions: a stands twice"],
+    ),
     ({"isolated_paths": ["a//b"]}, ["isolated_paths: is no path"]),
+    ({"isolated_paths": ["a/{b}"]}, ["isolated_paths: is no path"]),
     (
         {"session_defaults": {"named": []}},
         ["session_defaults: has not exactly the keys named, anonymous"],

@@ -314,6 +314,38 @@ async def test_what_is_locked_is_left_alone_unless_it_says_the_same(hub: Hub) ->
     assert await refused(hub, document, prune=True) == problem
 
 
+async def test_a_lock_of_somebody_who_is_no_user_may_stay(hub: Hub) -> None:
+    script = "set role 'g' locked by principal 'zoe'"
+    await hub.directory.update_security_store(script, by="zoe")
+    document = hub.directory.export_directory()
+    assert document["groups"]["g"]["locked_by"] == "zoe"
+    assert await take(hub, document, prune=True) == []
+
+    own = whole(groups={"h": {"locked_by": "zoe"}})
+    assert await refused(hub, own) == ["groups.h.locked_by: there is no user zoe"]
+    with pytest.raises(DirectoryError):
+        await hub.directory.import_directory(
+            whole(groups={"h": {"locked_by": ""}}), by=""
+        )
+    await hub.directory.import_directory(own, by="zoe")
+    assert hub.directory.locked_by("group", "h") == "zoe"
+
+
+async def test_a_user_in_another_spelling_is_the_same(copy: Copies) -> None:
+    async with opened(copy(), case_insensitive=True) as directory:
+        hub = Hub(directory)
+        before = await hub.user("lisa", password="sesame")
+        await take(hub, whole(users={"Lisa": {"disabled": True}}), prune=True)
+        shown = directory.get_user("lisa")
+        assert shown is not None
+        assert (shown["username"], shown["disabled"]) == ("lisa", True)
+        assert shown["user_id"] == before["user_id"]
+
+        # A lock is compared exactly, so it says the name as it is stored.
+        lock = whole(groups={"g": {"locked_by": "LISA"}})
+        assert await refused(hub, lock) == ["groups.g.locked_by: there is no user LISA"]
+
+
 async def test_a_long_chain_of_includes_takes_no_recursion(hub: Hub) -> None:
     groups: dict[str, Any] = {
         f"g{i}": {"includes": [f"g{i + 1}"]} for i in range(2_000)

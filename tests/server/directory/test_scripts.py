@@ -593,8 +593,10 @@ async def test_setting_the_password_that_a_user_has_is_no_change(
     await admin.system("set password 'p' 'old'", "set password 'p' 'old'")
     assert admin.directory.policy.model is before
     await admin.system("set password 'p' 'new'", "set password 'p' 'old'")
+    assert admin.directory.policy.model is before
+    await admin.system("set password 'p' 'new'", "set password 'p' 'other'")
     assert admin.directory.policy.model is not before
-    assert await admin.directory.verify("p", "old") is not None
+    assert await admin.directory.verify("p", "other") is not None
 
 
 async def test_a_user_without_a_password_gets_one_and_has_none_to_verify(

@@ -129,6 +129,15 @@ async def test_a_file_that_is_no_database_is_damage(copy: Copies) -> None:
         await refused_to_open(folder, "directory.db")
 
 
+async def test_a_layout_that_is_no_text_is_damage(copy: Copies) -> None:
+    folder = copy()
+    database = folder / "directory.db"
+    # SQLite's own message quotes it, and is no text then either.
+    content = database.read_bytes().replace(b"CREATE TABLE", b"CREATE \xc2ABLE")
+    database.write_bytes(content)
+    await refused_to_open(folder, "directory.db")
+
+
 async def test_the_epoch_beside_the_database(copy: Copies, tmp_path: Path) -> None:
     folder = copy()
     older = shutil.copytree(folder, tmp_path / "older")

@@ -264,3 +264,32 @@ async def test_a_damaged_token_is_damage_of_the_directory(copy: Copies) -> None:
     with pytest.raises(DirectoryDamaged):
         async with opened(folder):
             pass
+
+
+async def test_a_token_that_is_forgotten_before_it_is_on_disk_is_none(
+    copy: Copies,
+) -> None:
+    async with opened(copy()) as directory:
+        await Hub(directory).user("lisa")
+        disk = Disk()
+        disk.slow = asyncio.Event()
+        book = await book_of(directory, disk)
+        user = directory.user("lisa")
+        assert user is not None
+        issuing = [
+            asyncio.ensure_future(
+                book.issue(user, login_type="websocket", profile="p", broker_key=b"k")
+            )
+            for _ in range(3)
+        ]
+        await asyncio.sleep(0)
+        first, second, _ = book.of(user.user_id)
+        book.forget(first)
+        book.forget(second)
+        issuing[1].cancel()
+        disk.slow.set()
+        outcomes = await asyncio.gather(*issuing, return_exceptions=True)
+        kinds = [type(outcome) for outcome in outcomes]
+        assert kinds == [StoreError, asyncio.CancelledError, tuple]
+        await book.close()
+        assert len(book) == len(disk.rows) == 1

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,12 @@ def edit_line(folder: Path) -> None:
     create(folder / "audit.db", [*lines[:-1], lines[-1]._replace(user="bob")])
 
 
+def edit_time(folder: Path) -> None:
+    lines = stored(folder)
+    late: Any = "late"
+    create(folder / "audit.db", [*lines[:-1], lines[-1]._replace(time=late)])
+
+
 def garble(folder: Path) -> None:
     path = folder / "directory.db"
     content = bytearray(path.read_bytes())
@@ -96,6 +103,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object], str, str]] = [
         "says epoch 9, the directory has 3",
     ),
     ("line", edit_line, "audit trail", "line 6: was edited"),
+    ("time", edit_time, "audit trail", "line 6: was edited"),
     ("trail", lambda f: (f / "audit.db").unlink(), "audit trail", "cannot be used"),
     ("head", lambda f: (f / "audit.head").write_text("x"), "audit trail", "no head"),
 ]

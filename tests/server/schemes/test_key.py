@@ -1,5 +1,6 @@
 """Logins by key at the broker: the signature and the key, both for every name."""
 
+import base64
 import hmac
 from typing import Any
 
@@ -115,3 +116,16 @@ async def test_where_case_does_not_count_the_name_is_signed_as_it_was_sent(
         answer = await KeyChecker(directory).check(signed("LISA"))
         assert isinstance(answer, Admission)
         assert answer.username == "lisa"
+
+
+async def test_a_key_that_was_taken_away_meanwhile_proves_nothing(hub: Hub) -> None:
+    answer = await KeyChecker(hub.directory).check(signed())
+    assert isinstance(answer, Admission)
+    assert answer.stands is not None
+    assert answer.stands()
+    await hub.directory.update_user({"username": "lisa", "custom_data": 1}, by=BY)
+    assert answer.stands()
+    public = base64.b64encode(OTHER_KEY.public).decode()
+    update = {"username": "lisa", "public_key": public}
+    await hub.directory.update_user(update, by=BY)
+    assert not answer.stands()

@@ -1,6 +1,6 @@
 """Logins by ticket at the broker: the right key, once, for the same user."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from vestibule.protocol.signatures import SigningKey, ticket_login, verifies
 from vestibule.server import ConnectionData
 from vestibule.server.admissions import Admission, Refusal
 from vestibule.server.attempts import Attempt
+from vestibule.server.directory import DirectoryChange
 from vestibule.server.handler import Headers
 from vestibule.server.schemes.ticket import TicketChecker
 from vestibule.server.schemes.tickets import Tickets
@@ -140,3 +141,52 @@ async def test_another_password_voids_it_also_while_others_decide(rig: Rig) -> N
     assert answer.stands()
     await rig.hub.directory.update_user({"username": "lisa", "password": "x"}, by=BY)
     assert not answer.stands()
+
+
+async def revoked(rig: Rig) -> None:
+    rig.tickets.ended(rig.session, EndReason.REVOKED)
+
+
+async def somebody_else(rig: Rig) -> None:
+    rig.session.become(Admission("bob", "directory"), rig.hub.directory.policy)
+    rig.tickets.renew(rig.session)
+
+
+async def disabled_for_a_moment(rig: Rig) -> None:
+    directory = rig.hub.directory
+    directory.on_change(followed(rig.tickets))
+    await disabled(rig)
+    await directory.update_user({"username": "lisa", "disabled": False}, by=BY)
+
+
+def followed(tickets: Tickets) -> Callable[[DirectoryChange], Awaitable[None]]:
+    async def follow(change: DirectoryChange) -> None:
+        tickets.follow(change, None)
+
+    return follow
+
+
+@pytest.mark.parametrize(
+    "cause", [revoked, somebody_else, logged_out, disabled_for_a_moment]
+)
+async def test_p1_what_voids_it_does_so_also_while_others_decide(
+    rig: Rig, cause: Callable[[Rig], Any]
+) -> None:
+    answer = await rig.check()
+    assert isinstance(answer, Admission)
+    assert answer.stands is not None
+    assert answer.stands()
+    await cause(rig)
+    assert not answer.stands()
+
+
+async def test_a_session_that_is_cut_off_meanwhile_is_taken_up_all_the_same(
+    rig: Rig,
+) -> None:
+    answer = await rig.check()
+    assert isinstance(answer, Admission)
+    assert answer.stands is not None
+    rig.tickets.ended(rig.session, EndReason.TRUNCATED)
+    assert answer.stands()
+    del answer
+    assert len(rig.tickets._used) == 0

@@ -144,6 +144,18 @@ def test_what_retention_did_not_take_is_missed(lines: list[Line], told: str) -> 
     assert str(check(lines).faults[0]).startswith(told)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    ['{"last": Infinity, "last_hash": "00"}', "[" * 100_000, "[]", "no JSON"],
+    ids=["no number", "deep", "no mapping", "no JSON"],
+)
+def test_a_line_of_retention_that_cannot_be_read_takes_nothing(fields: str) -> None:
+    (draft,) = drafts(99, "lines_cut", {})
+    cut = chained(draft._replace(fields=fields), 13, LINES[-1].hash)
+    report = check([*LINES, cut])
+    assert (report.cut, report.faults) == (0, [])
+
+
 def test_a_part_does_not_miss_what_is_before_it() -> None:
     assert check(LINES[4:], heads=[HEAD], part=True).faults == []
 

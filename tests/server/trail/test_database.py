@@ -159,6 +159,15 @@ def test_what_is_no_trail_is_refused_and_named(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are posix")
+def test_a_layout_that_is_no_text_is_refused(path: Path) -> None:
+    # SQLite's own message quotes it, and is no text then either.
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE \xc2ABLE"))
+    with pytest.raises(TrailDamaged, match="cannot be used"):
+        Database.open(path, write=True)
+    with closing(Database.open(path)) as database, pytest.raises(TrailError):
+        database.tail()
+
+
 def test_a_trail_that_others_may_read_is_refused(path: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(TrailDamaged, match=r"others may use it \(mode 0644\)"):

@@ -1,6 +1,7 @@
 """Logins, and changes that set a password: what has to wait for hashing."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
@@ -39,6 +40,9 @@ class OldPasswordGuard(Protocol):
 
     def locked(self) -> bool:
         """Whether too many were wrong: none is looked at then."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for the turn to have one looked at: few at a time, as few may be wrong."""
 
     def failed(self) -> None:
         """Another was wrong."""
@@ -241,17 +245,18 @@ class Accounts:
     async def _check_old(
         self, username: str, password: str, guard: OldPasswordGuard | None
     ) -> None:
-        if guard is not None and guard.locked():
-            raise DirectoryError(ErrorCode.ACCOUNT_LOCKED)
-        try:
-            right = await self._passwords.verify(
-                username, self._password_of(username), password
-            )
-        except PasswordsBusy as busy:
-            raise DirectoryError(
-                ErrorCode.BUSY, "", {"retry_after": busy.retry_after}
-            ) from None
-        if not right:
-            if guard is not None:
-                guard.failed()
-            raise DirectoryError(ErrorCode.WRONG_OLD_PASSWORD)
+        async with nullcontext() if guard is None else guard.turn():
+            if guard is not None and guard.locked():
+                raise DirectoryError(ErrorCode.ACCOUNT_LOCKED)
+            try:
+                right = await self._passwords.verify(
+                    username, self._password_of(username), password
+                )
+            except PasswordsBusy as busy:
+                raise DirectoryError(
+                    ErrorCode.BUSY, "", {"retry_after": busy.retry_after}
+                ) from None
+            if not right:
+                if guard is not None:
+                    guard.failed()
+                raise DirectoryError(ErrorCode.WRONG_OLD_PASSWORD)

@@ -57,7 +57,7 @@ def epoch_of(folder: Path) -> int:
 
 def _epoch(connection: sqlite3.Connection, folder: Path) -> int:
     found = connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchall()
-    if len(found) != 1:
+    if len(found) != 1 or not isinstance(found[0][0], bytes):
         raise DirectoryDamaged("has no epoch", where=str(folder / DATABASE))
     return int.from_bytes(found[0][0], "big")
 
@@ -107,5 +107,6 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
             sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)
         ) as connection:
             yield connection
-    except sqlite3.Error as problem:
+    except (sqlite3.Error, UnicodeDecodeError) as problem:
+        # The text of SQLite's own errors quotes a damaged file, and may be no text.
         raise DirectoryDamaged(f"cannot be used ({problem})", where=str(path)) from None

@@ -107,6 +107,9 @@ class _Parser:
         if level > _MAX_LEVELS:
             raise _invalid(f"criteria have more than {_MAX_LEVELS} levels")
         parts: list[Predicate] = []
+        if not value:
+            # What says nothing is looked at for each record like any other.
+            self._count()
         for key, operand in value.items():
             match key:
                 case "$and" | "$or":
@@ -131,11 +134,14 @@ class _Parser:
             operand = {"$eq": operand}
         parts: list[Predicate] = []
         for name, value in operand.items():
-            self._conditions += 1
-            if self._conditions > _MAX_CONDITIONS:
-                raise _invalid(f"criteria have more than {_MAX_CONDITIONS} conditions")
+            self._count()
             parts.append(_condition(steps, _test(name, value, field)))
         return _all(parts)
+
+    def _count(self) -> None:
+        self._conditions += 1
+        if self._conditions > _MAX_CONDITIONS:
+            raise _invalid(f"criteria have more than {_MAX_CONDITIONS} conditions")
 
 
 def _is_operator(key: object) -> bool:
@@ -189,9 +195,11 @@ def _test(name: object, operand: Any, field: str) -> Callable[[Any], bool]:
         case (("$gt" | "$gte" | "$lt" | "$lte"), _) if _kind(operand) in _ORDERED:
             return _order(str(name), operand)
         case "$in", list():
-            return lambda value: any(_equal(value, one) for one in operand)
+            wanted = frozenset(map(_key, operand))
+            return lambda value: _key(value) in wanted
         case "$nin", list():
-            return lambda value: not any(_equal(value, one) for one in operand)
+            unwanted = frozenset(map(_key, operand))
+            return lambda value: _key(value) not in unwanted
         case "$exists", bool():
             return lambda value: (value is not _MISSING) is operand
         case "$like", str():
@@ -249,6 +257,18 @@ def _equal(one: Any, other: Any) -> bool:
             _equal(one[key], other[key]) for key in one
         )
     return bool(one == other)
+
+
+def _key(value: Any) -> object:
+    """Give what is the same for values that are equal as data, to be looked up.
+
+    A list of values may be long, and each record is compared with it.
+    """
+    if isinstance(value, list):
+        return "list", tuple(map(_key, value))
+    if isinstance(value, dict):
+        return "dict", frozenset((name, _key(one)) for name, one in value.items())
+    return _kind(value), value
 
 
 def _sort_key(steps: tuple[str, ...]) -> SortKey:

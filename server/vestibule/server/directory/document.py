@@ -248,9 +248,12 @@ def _names(value: object) -> frozenset[str]:
 
 
 def _path(value: object) -> str:
-    """Read a concrete path in its canonical form."""
+    """Read a concrete path in its canonical form, as scripts take it."""
+    text = _text(value)
+    if "{" in text or "}" in text:
+        raise _Misfit("is no path: it has { or }")
     try:
-        return parse_name(_text(value)).text
+        return parse_name(text).text
     except InvalidName as problem:
         raise _Misfit(f"is no path: {problem}") from None
 
@@ -274,10 +277,13 @@ def _permission(kind: type[P], value: object) -> P:
 
 
 def _assignments(value: object) -> dict[str, frozenset[PathPermission]]:
-    return {
-        _path(path): _path_permissions(permissions)
-        for path, permissions in _mapping(value).items()
-    }
+    found: dict[str, frozenset[PathPermission]] = {}
+    for said, permissions in _mapping(value).items():
+        path = _path(said)
+        if path in found:
+            raise _Misfit(f"{path} stands twice")
+        found[path] = _path_permissions(permissions)
+    return found
 
 
 def _paths(value: object) -> frozenset[str]:

@@ -60,7 +60,10 @@ class _Import:
     def _prune(self) -> None:
         before, wanted = self._draft.before, self._wanted
         if wanted.users is not None:
-            for name in sorted(before.users.keys() - wanted.users.keys()):
+            # As first written, where case does not count.
+            found = map(self._draft.find_user, wanted.users)
+            named = {user.username for user in found if user is not None}
+            for name in sorted(before.users.keys() - named):
                 if not name.startswith(SYSTEM_PREFIX):
                     try:
                         self._draft.drop_user(before.users[name])
@@ -144,10 +147,12 @@ class _Import:
         draft, wanted = self._draft, self._wanted
         for name, group in (wanted.groups or {}).items():
             self._check_groups(f"groups.{name}.includes", group.includes)
-            self._check_locker(f"groups.{name}.locked_by", group.locked_by)
+            self._check_locker(
+                f"groups.{name}.locked_by", group, draft.before.groups.get(name)
+            )
         for name, user in (wanted.users or {}).items():
             self._check_groups(f"users.{name}.groups", user.groups)
-            self._check_locker(f"users.{name}.locked_by", user.locked_by)
+            self._check_locker(f"users.{name}.locked_by", user, draft.before.user(name))
         self._check_groups("session_defaults.named", draft.named_roles)
         self._check_groups("session_defaults.anonymous", draft.anonymous_roles)
         self._check_groups("anonymous.roles", draft.anonymous.roles)
@@ -159,8 +164,20 @@ class _Import:
             if self._draft.find_group(name) is None:
                 self._problem(place, f"there is no group {name}")
 
-    def _check_locker(self, place: str, name: str | None) -> None:
-        if name is not None and self._draft.find_user(name) is None:
+    def _check_locker(
+        self, place: str, wanted: Group | User, before: Group | User | None
+    ) -> None:
+        """Check who is to hold a lock: a user, or who makes the change.
+
+        A lock that is there already stays, whoever holds it. Nobody without a name
+        holds one.
+        """
+        name = wanted.locked_by
+        if name in (None, self._draft.by or None, before and before.locked_by):
+            return
+        # Locks are compared exactly, also where case does not count otherwise.
+        user = self._draft.find_user(name)
+        if user is None or user.username != name:
             self._problem(place, f"there is no user {name}")
 
 

@@ -34,6 +34,9 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _BUSY_MS: Final = 5_000
 """How long a transaction waits for a backup that reads at the same time."""
 
+_UNREADABLE: Final = (sqlite3.Error, OSError, UnicodeDecodeError)
+"""What a damaged file is noticed by. SQLite's own text quotes it, and may be no text."""
+
 # At DEBUG it would write every parameter into the log, verifiers of passwords too.
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
@@ -157,7 +160,7 @@ class Store:
         except BaseException as problem:
             for connection in opened:
                 await connection.close()
-            if isinstance(problem, sqlite3.Error | OSError):
+            if isinstance(problem, _UNREADABLE):
                 raise _damaged(path, problem) from None
             raise
         return cls(path, writer, reader)
@@ -179,7 +182,7 @@ class Store:
                 columns = ", ".join((*table.columns, "checksum"))
                 found = await self._all(f'SELECT {columns} FROM "{table.title}"')  # noqa: S608 - names of the program's own
                 rows[table] = [self._checked(table, tuple(row)) for row in found]
-        except sqlite3.Error as problem:
+        except _UNREADABLE as problem:
             raise _damaged(self._path, problem) from None
         meta: dict[str, bytes] = dict(rows[Table.META])
         if _EPOCH_KEY not in meta:
@@ -288,5 +291,5 @@ def _prepare(path: Path) -> None:
         migrate(connection, str(path))
 
 
-def _damaged(path: Path, problem: sqlite3.Error | OSError) -> DirectoryDamaged:
+def _damaged(path: Path, problem: Exception) -> DirectoryDamaged:
     return DirectoryDamaged(f"cannot be used ({problem})", where=str(path))

@@ -167,9 +167,15 @@ class TokenBook:
             await self._save(token)
         except BaseException:
             # Nobody was told of it.
-            self.forget(self._by_id[token.token_id])
+            known = self._by_id.get(token.token_id)
+            if known is not None:
+                self.forget(known)
             raise
-        return self._by_id[token.token_id], secret
+        known = self._by_id.get(token.token_id)
+        if known is None:
+            # Others were issued meanwhile, more than are remembered.
+            raise StoreError("the token was forgotten before it was used")
+        return known, secret
 
     def revoke(self, token: Token, reason: str) -> Writing:
         """Refuse a token from now on; a revocation is final, and its reason too.

@@ -1,6 +1,7 @@
 """Logins that are signed with the key of a user."""
 
 import hmac
+from functools import partial
 from typing import Final
 
 from vestibule.protocol.signatures import key_login, verifies
@@ -45,4 +46,14 @@ class KeyChecker:
             return Refusal(authenticator=_AUTHENTICATOR)
         if not self._directory.may_log_in(user):
             return Refusal(authenticator=_AUTHENTICATOR)
-        return Admission(user.username, _AUTHENTICATOR, user_id=user.user_id)
+        return Admission(
+            user.username,
+            _AUTHENTICATOR,
+            user_id=user.user_id,
+            # Others may take their time, and the key be taken away meanwhile.
+            stands=partial(self._has_key, user.username, own),
+        )
+
+    def _has_key(self, username: str, key: bytes) -> bool:
+        user = self._directory.user(username)
+        return user is not None and user.public_key == key

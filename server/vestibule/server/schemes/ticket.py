@@ -8,7 +8,7 @@ from vestibule.server.admissions import Admission, Refusal
 from vestibule.server.attempts import Attempt
 from vestibule.server.directory import Directory
 from vestibule.server.directory.verifier import Verifier
-from vestibule.server.schemes.tickets import Tickets
+from vestibule.server.schemes.tickets import KeptTicket, Tickets
 
 
 __all__ = ["TicketChecker"]
@@ -53,12 +53,12 @@ class TicketChecker:
             user.username,
             _AUTHENTICATOR,
             user_id=user.user_id,
-            # Another password voids tickets, this one too while others decide.
-            stands=partial(self._has_password, user.username, user.password),
+            # What voids tickets voids this one too, while others decide.
+            stands=partial(self._stands, kept, user.password),
             replaces=kept.session_id,
             proof=kept.continued,
         )
 
-    def _has_password(self, username: str, password: Verifier | None) -> bool:
-        user = self._directory.user(username)
-        return user is not None and user.password is password
+    def _stands(self, kept: KeptTicket, password: Verifier | None) -> bool:
+        user = self._directory.user(kept.username)
+        return user is not None and user.password is password and not kept.void

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from vestibule.protocol.errors import EndReason
 from vestibule.server import replies
@@ -34,7 +35,7 @@ _COMES_BACK: Final = frozenset(
 _DIRECTORY: Final = "directory"
 
 
-@dataclass(slots=True, repr=False)
+@dataclass(slots=True, repr=False, weakref_slot=True)
 class KeptTicket:
     """What is kept of a ticket: never the ticket itself."""
 
@@ -50,6 +51,8 @@ class KeptTicket:
     """When it ends; None while its session lives."""
     expires_at: int | None = None
     """When its session would have expired, in milliseconds since 1970."""
+    void: bool = False
+    """Whether it was voided after its use, while others decided about the login."""
 
     def __repr__(self) -> str:
         return f"KeptTicket({self.session_id})"
@@ -81,6 +84,8 @@ class Tickets:
         self._of_session: dict[str, KeptTicket] = {}
         self._of_user: dict[str, dict[bytes, KeptTicket]] = {}
         self._away: OrderedDict[bytes, KeptTicket] = OrderedDict()
+        self._used: WeakValueDictionary[str, KeptTicket] = WeakValueDictionary()
+        """By session, for as long as their logins know them."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -155,17 +160,18 @@ class Tickets:
         if self._kept.get(kept.digest) is not kept:
             return False
         self._drop(kept)
+        self._used[kept.session_id] = kept
         return True
 
     # Voiding.
 
     def ended(self, session: Session, reason: EndReason) -> None:
         """Take note of a session's end: where it was cut off, its client may return."""
+        if reason not in _COMES_BACK:
+            self.void(session.id)
+            return
         kept = self._of_session.get(session.id)
         if kept is None:
-            return
-        if reason not in _COMES_BACK:
-            self._drop(kept)
             return
         kept.continued = session.continued
         kept.until = self._clock() + self._ttl
@@ -180,14 +186,24 @@ class Tickets:
         another password, it gets another ticket.
         """
         changed = change.password_changed
-        for username in (*change.deleted_users, *change.disabled_users, *changed):
+        void = {*change.deleted_users, *change.disabled_users, *changed}
+        for username in void:
             for kept in list(self._of_user.get(username, {}).values()):
                 self._drop(kept)
+        if void:
+            for used in list(self._used.values()):
+                used.void = used.void or used.username in void
         if session is not None and session.bound and session.username in changed:
             self.renew(session)
 
     def void(self, session_id: str) -> bool:
-        """Void the ticket of a session; whether it had one."""
+        """Void the ticket of a session; whether it had one.
+
+        Also one whose login is not decided yet.
+        """
+        used = self._used.pop(session_id, None)
+        if used is not None:
+            used.void = True
         kept = self._of_session.get(session_id)
         if kept is None:
             return False

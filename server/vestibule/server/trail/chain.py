@@ -137,5 +137,5 @@ def _anchor(line: Line) -> Iterator[tuple[int, bytes]]:
     try:
         fields: dict[str, Any] = json.loads(line.fields)
         yield int(fields["last"]), bytes.fromhex(fields["last_hash"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return

@@ -58,6 +58,11 @@ _STEPS: Final = 10_000
 """SQLite's instructions between two looks at whether a query takes too long."""
 
 
+_REFUSED: Final = (sqlite3.Error, UnicodeDecodeError, OverflowError)
+"""What SQLite refuses with: its text may quote a damaged file, and be no text, and a
+number may be more than a file should hold."""
+
+
 class TrailError(Exception):
     """The database refused; the cause is its own error."""
 
@@ -66,7 +71,7 @@ class TrailError(Exception):
 def _told() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as problem:
+    except _REFUSED as problem:
         raise TrailError(str(problem)) from problem
 
 
@@ -136,12 +141,12 @@ class Database:
                 timeout=_BUSY_SECONDS,
                 check_same_thread=False,
             )
-        except (OSError, sqlite3.Error) as problem:
+        except (OSError, *_REFUSED) as problem:
             reason = getattr(problem, "strerror", None) or str(problem)
             raise TrailDamaged(f"cannot be used ({reason})", where=str(path)) from None
         try:
             _prepare(path, connection, mode, write=write)
-        except sqlite3.Error as problem:
+        except _REFUSED as problem:
             connection.close()
             text = f"cannot be used ({problem})"
             raise TrailDamaged(text, where=str(path)) from None
@@ -181,12 +186,12 @@ class Database:
         return None if row is None else (row[0], row[1])
 
     def last_time(self) -> int | None:
-        """Give the time of the last line."""
+        """Give the time of the last line, if it has one."""
         with _told():
             row = self._connection.execute(
                 "SELECT time FROM lines ORDER BY seq DESC LIMIT 1"
             ).fetchone()
-        return None if row is None else row[0]
+        return row[0] if row is not None and isinstance(row[0], int) else None
 
     def young(self, time: int) -> int | None:
         """Give the number of the first line that is younger than a time."""

@@ -251,3 +251,41 @@ async def test_what_is_done_to_sessions_stands_in_the_audit_log() -> None:
         await call(hub.admin, "revoke_authentication", id_of(lisa))
         counts = hub.broker._audit.counts
         assert (counts["session_changed"], counts["session_revoked"]) == (2, 1)
+
+
+async def test_a_profile_that_narrows_shows_nothing_of_other_sessions() -> None:
+    method = {"authorized": True, "actions": ["call"]}
+    profiles = [
+        {
+            "name": name,
+            "match": {"usernames": [name]},
+            "permissions": {"methods": {path: method}},
+        }
+        for name, path in (
+            ("mia", "security/list_sessions"),
+            ("vic", "security/get_session_properties"),
+        )
+    ]
+    async with live(profiles=profiles) as hub:
+        await hub.security("set 'V' permissions [VIEW_SESSION]")
+        mia, vic = await hub.session_of("mia", "V"), await hub.session_of("vic", "V")
+        admin = id_of(hub.admin)
+        code = await refused(mia, "get_session_properties", admin)
+        assert code == "TOKEN_LIMITED"
+        assert (await call(mia, "get_session_properties"))["$Principal"] == "mia"
+        seen = await call(vic, "get_session_properties", admin)
+        assert seen["$Principal"] == "_ADMIN"
+
+
+async def test_a_role_that_is_had_or_lacked_already_goes_on_to_follow_the_directory() -> (
+    None
+):
+    async with live() as hub:
+        await hub.security("set 'M' permissions [MODIFY_SESSION]")
+        mia = await hub.session_of("mia", "M", "X")
+        own = [id_of(mia)]
+        # Nobody keeps a right for later by adding what is its own for now.
+        assert await call(mia, "change_roles", own, add=["M", "X"], remove=["Y"]) == 1
+        await hub.system("assign roles 'mia' ['Y']")
+        assert await hub.roles(mia) == '"Y","_GUEST"'
+        assert await refused(mia, "change_roles", own, add=["Y"]) == "MESSAGE_DENIED"

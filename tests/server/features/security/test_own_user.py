@@ -1,10 +1,18 @@
 """What a user may do with itself, and what is checked first."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
 from directories import BY, Copies, Hub, opened
+from live import live, refused as live_refused
 from security_calls import LISA, call, parts_of, refused
 from vestibule.protocol.errors import ErrorCode
 from vestibule.server.components import Caller
 from vestibule.server.directory import DirectoryChange
+from vestibule.server.testing import RequestRefused
 
 
 E = ErrorCode
@@ -19,6 +27,10 @@ class FakeLockout:
 
     def locked(self, caller: Caller) -> bool:
         return self.failures.count(caller) >= self.attempts
+
+    @asynccontextmanager
+    async def turn(self, caller: Caller) -> AsyncIterator[None]:
+        yield
 
     def failed(self, caller: Caller) -> None:
         self.failures.append(caller)
@@ -148,3 +160,53 @@ async def test_ones_own_password_is_set_by_oneself(hub: Hub) -> None:
         await refused(
             call(security, "change_own_password", old, new), E.INVALID_ARGUMENT
         )
+
+
+async def test_l1_sessions_side_by_side_guess_no_more_than_one() -> None:
+    async with live() as hub:
+        lisas = [await hub.session_of("lisa")]
+        lisas += [await hub.enter("lisa") for _ in range(7)]
+        codes = await asyncio.gather(
+            *(
+                live_refused(lisa, "change_own_password", f"guess {number}", "new")
+                for number, lisa in enumerate(lisas)
+            )
+        )
+        assert sorted(codes) == ["ACCOUNT_LOCKED"] * 4 + ["WRONG_OLD_PASSWORD"] * 4
+
+
+async def test_old_passwords_and_logins_are_counted_together_side_by_side() -> None:
+    async with live() as hub:
+        lisas = [await hub.session_of("lisa")]
+        lisas += [await hub.enter("lisa") for _ in range(3)]
+        wrong = {"username": "lisa", "password": "wrong"}
+
+        async def login() -> str:
+            with pytest.raises(RequestRefused) as caught:
+                await hub.memory.login(wrong)
+            return caught.value.code
+
+        codes = await asyncio.gather(
+            *(
+                live_refused(one, "change_own_password", "guess", "new")
+                for one in lisas
+            ),
+            *(login() for _ in range(4)),
+        )
+        assert codes.count("ACCOUNT_LOCKED") == 4
+
+
+async def test_wrong_old_passwords_count_for_the_address_which_no_success_clears() -> (
+    None
+):
+    quarantine = {"max_failures_per_address": 6}
+    async with live(quarantine=quarantine) as hub:
+        lisa = await hub.session_of("lisa")
+        for _ in range(2):
+            for _ in range(3):
+                code = await live_refused(lisa, "change_own_password", "x", "n")
+                assert code == "WRONG_OLD_PASSWORD"
+            with suppress(RequestRefused):
+                await hub.enter("lisa")
+        with pytest.raises(RequestRefused, match="TOO_MANY_AUTH_ATTEMPTS"):
+            await hub.enter("lisa")

@@ -310,12 +310,23 @@ class _Applying:
 
     def _set_password(self, line: int, spot: Spot, password: str) -> None:
         user = self._editable(spot)
-        if user.password is not None and self._matches(
-            user.password, password, supposed=False
-        ):
-            return
-        verifier = self._answers.verifier(line, password)
+        for verifier in self._passwords_of(user):
+            if self._matches(verifier, password, supposed=False):
+                break
+        else:
+            verifier = self._answers.verifier(line, password)
         self._draft.put_user(replace(user, password=verifier))
+
+    def _passwords_of(self, user: User) -> list[Verifier]:
+        """Give what a user has now, and what it had before the script.
+
+        Who gets that back has no other password than before.
+        """
+        before = self._draft.before.users.get(user.username)
+        found = [user.password]
+        if before is not None and before.user_id == user.user_id:
+            found.append(before.password)
+        return [one for one in dict.fromkeys(found) if one is not None]
 
     def _verify_password(self, spot: Spot, password: str) -> None:
         user = self._principal(spot)

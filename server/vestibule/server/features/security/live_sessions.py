@@ -20,6 +20,7 @@ from vestibule.server.counters import Counters
 from vestibule.server.directory import Directory
 from vestibule.server.gate import OnDenied, component_right
 from vestibule.server.properties import LOCATION, ROLES, located
+from vestibule.server.replies import denial
 from vestibule.server.session import Session
 from vestibule.server.verdict import Denied
 
@@ -27,6 +28,10 @@ from vestibule.server.verdict import Denied
 __all__ = ["LiveSessions"]
 
 _VIEW: Final = component_right((GlobalPermission.VIEW_SESSION,))
+
+_LEFT_OUT: Final = Denied(
+    "the profile of the session leaves it out", code=ErrorCode.TOKEN_LIMITED
+)
 
 
 class LiveSessions:
@@ -68,9 +73,13 @@ class LiveSessions:
             return own.fixed_properties
         name = parse_name(f"{self._prefix}get_session_properties")
         verdict = own.subject.decide(_VIEW.need, name)
+        if not isinstance(verdict, Denied) and own.narrowing is not None:
+            # Its profile leaves of the method what every session may: that is less.
+            narrowed = own.narrowing.decide(_VIEW.need, name)
+            verdict = _LEFT_OUT if isinstance(narrowed, Denied) else verdict
         if isinstance(verdict, Denied):
             self._denied(own, _VIEW, name.text, verdict)
-            raise ComponentError(ErrorCode.MESSAGE_DENIED)
+            raise denial(verdict)
         session = self._named(session_id)
         return {
             **session.properties,
@@ -122,7 +131,8 @@ class LiveSessions:
         """Take roles from sessions and give them roles, until they log in anew.
 
         Answers how many of the ids are sessions. Roles that the caller has not itself
-        need MODIFY_SECURITY.
+        need MODIFY_SECURITY. What a session has or lacks already is no change: it goes
+        on to follow the directory in that.
         """
         ids = _texts(session_ids, "session_ids")
         less, more = _roles(remove, "remove"), _roles(add, "add")
@@ -135,12 +145,18 @@ class LiveSessions:
             self._sessions[one] for one in dict.fromkeys(ids) if one in self._sessions
         ]
         policy = self._directory.policy
+        changed = []
         for session in sessions:
-            session.change_roles(session.roles.changed(remove=less, add=more), policy)
+            held = session.subject.groups
+            lost, got = less & held, more - held
+            if not lost and not got:
+                continue
+            session.change_roles(session.roles.changed(remove=lost, add=got), policy)
             self._note(
-                caller, session, "roles", removed=sorted(less), added=sorted(more)
+                caller, session, "roles", removed=sorted(lost), added=sorted(got)
             )
-        await self._recheck(sessions)
+            changed.append(session)
+        await self._recheck(changed)
         return len(sessions)
 
     def _check_added(self, caller: Caller, added: frozenset[str]) -> None:

@@ -1,5 +1,6 @@
 """Methods of `security` for everybody's own user, by a rule of the group `_GUEST`."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol
 
 from vestibule.protocol.errors import ErrorCode
@@ -16,6 +17,9 @@ class OwnPasswordLockout(Protocol):
     def locked(self, caller: Caller) -> bool:
         """Whether its name is locked where it comes from."""
 
+    def turn(self, caller: Caller) -> AbstractAsyncContextManager[None]:
+        """Wait for its turn to have an old password looked at, and take it."""
+
     def failed(self, caller: Caller) -> None:
         """Another old password was wrong."""
 
@@ -29,6 +33,9 @@ class _Guard:
 
     def locked(self) -> bool:
         return self._lockout.locked(self._caller)
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        return self._lockout.turn(self._caller)
 
     def failed(self) -> None:
         self._lockout.failed(self._caller)
