@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -242,6 +244,28 @@ def test_a_folder_without_a_trail_is_backed_up_without_one(
         IDENTITY_FILE,
         MANIFEST,
     }
+
+
+def test_a_trail_that_was_edited_gets_no_head_that_vouches_for_it(
+    config: Config, tmp_path: Path
+) -> None:
+    database = config.data / "audit.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DROP TRIGGER lines_are_not_edited")
+        changed = "UPDATE lines SET user = 'bob' WHERE seq = 2"
+        assert connection.execute(changed).rowcount == 1
+    with pytest.raises(OperationFailed, match="line 2: was edited"):
+        back_up(config, tmp_path / "backup", keys=False)
+    assert names(tmp_path) & {"backup"} == set()
+
+
+def test_a_trail_that_lost_its_end_is_not_backed_up(
+    config: Config, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(config.data / "audit.db")) as connection, connection:
+        connection.execute("DELETE FROM lines WHERE seq > 4")
+    with pytest.raises(OperationFailed, match="the end was cut off"):
+        back_up(config, tmp_path / "backup", keys=False)
 
 
 async def test_a_damaged_directory_is_not_backed_up(

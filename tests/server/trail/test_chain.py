@@ -165,3 +165,12 @@ def test_of_very_many_faults_the_first_hundred_are_named() -> None:
     report = check(lines)
     assert len(report.faults) == 100
     assert report.more == 150
+
+
+def test_two_heads_of_one_number_are_both_looked_for() -> None:
+    lines = chain(count=3)
+    good, bad = Head(2, lines[1].hash), Head(2, bytes(32))
+    assert check(lines, heads=[good, good]).faults == []
+    for heads in ([good, bad], [bad, good]):
+        (fault,) = check(lines, heads=heads).faults
+        assert (fault.seq, fault.problem) == (2, "is another line than the head says")

@@ -16,7 +16,8 @@ from vestibule.server.keyfile import IDENTITY_FILE
 from vestibule.server.operations.folder import OperationFailed, check_served, record
 from vestibule.server.operations.manifest import Manifest
 from vestibule.server.trail import DATABASE, KEY_FILE, Database, TrailError
-from vestibule.server.trail.head import read_key, write_head
+from vestibule.server.trail.chain import check
+from vestibule.server.trail.head import read_head, read_key, write_head
 
 
 __all__ = ["KEYS", "back_up", "put_in_place", "sync"]
@@ -63,11 +64,18 @@ def _copy(folder: Path, made: Path, *, keys: bool) -> Manifest:
     check_rows(made)
     head = None
     if (folder / DATABASE).exists():
+        key = read_key(folder)
+        # Before the lines: those that come meanwhile stand behind it.
+        known = read_head(folder, key)
         with closing(Database.open(folder / DATABASE)) as trail:
             trail.backup(made / DATABASE)
         with closing(Database.open(made / DATABASE)) as copy:
+            # The copy gets a head of its own, which would vouch for whatever it holds.
+            faults = check(copy.lines(), heads=[known]).faults
+            if faults:
+                raise OperationFailed(f"{folder / DATABASE}: {faults[0]}")
             head = copy.tail()
-        write_head(made, read_key(folder), head, sync=True)
+        write_head(made, key, head, sync=True)
     if keys:
         for name in KEYS:
             if (folder / name).exists():

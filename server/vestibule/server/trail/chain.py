@@ -66,7 +66,9 @@ def check(
     line is not missed.
     """
     report = Report()
-    wanted = {head.seq: head.hash for head in heads}
+    wanted: dict[int, set[bytes]] = {}
+    for head in heads:
+        wanted.setdefault(head.seq, set()).add(head.hash)
     beginning: Line | None = None
     anchors: dict[int, bytes] = {}
     before: Line | None = None
@@ -81,7 +83,7 @@ def check(
             report.fault(line.seq, "was edited: its hash is of something else")
         elif line.kind == CUT:
             anchors.update(_anchor(line))
-        if wanted.pop(line.seq, line.hash) != line.hash:
+        if wanted.pop(line.seq, {line.hash}) != {line.hash}:
             report.fault(line.seq, "is another line than the head says")
         before = line
     if before is not None:

@@ -26,15 +26,22 @@ class OwnPermissions:
     @method(everybody=True)
     async def get_global_permissions(self, caller: Caller) -> list[int]:
         """Give the caller's global permissions."""
-        subject = self._sessions[caller.session_id].subject
+        subject = self._own(caller).subject
         return sorted(one.code for one in subject.global_permissions)
 
     @method(everybody=True)
     async def get_path_permissions(self, caller: Caller, path: object) -> list[int]:
         """Give what path assignments grant the caller at a path; no rule counts."""
         name = _concrete(parse_text(path, "path"))
-        subject = self._sessions[caller.session_id].subject
+        subject = self._own(caller).subject
         return sorted(one.code for one in subject.path_permissions(name))
+
+    def _own(self, caller: Caller) -> Session:
+        session = self._sessions.get(caller.session_id)
+        if session is None:
+            # It ended while its call was waiting.
+            raise RequestError(ErrorCode.SESSION_CLOSED)
+        return session
 
 
 def _concrete(text: str) -> Name:
