@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import statistics
-import time
 from contextlib import AsyncExitStack
 from typing import Any
 
+from hostile.changer import changing
 from hostile.ground import MIB, Finding, Ground, Server
 from hostile.witness import quantile
 from vestibule.client import Session, SessionClosed, open_session
@@ -15,6 +15,7 @@ from vestibule.client import Session, SessionClosed, open_session
 __all__ = ["GROUP", "QUICK", "USERS", "all_heard", "hearers", "p2", "told"]
 
 USERS = 10
+ADD, REMOVE = "add_group_permissions", "remove_group_permissions"
 GROUP = "hearers"
 HEARING: dict[str, Any] = {"events": {"n/*": {}}}
 PROHIBITION: dict[str, Any] = {"events": {"n/b": {"authorized": False}}}
@@ -92,29 +93,24 @@ async def p2(ground: Ground) -> list[Finding]:
         security = admin.exchange.security
         async with AsyncExitStack() as stack:
             made = await hearers(server, admin, number, stack)
+            changer = await stack.enter_async_context(changing(server))
+            for at in range(2 * rounds):
+                allowed = at % 2
+                method = REMOVE if allowed else ADD
+                times.append(await changer.call(method, GROUP, PROHIBITION))
+                await told(admin, at)
+                await all_heard(made, at)
+                heard = sum(("n/b", at) in one.heard[-2:] for one in made)
+                late += 0 if allowed else heard
+                missed += number - heard if allowed else 0
             for at in range(rounds):
-                for change, allowed in (
-                    (security.add_group_permissions, 0),
-                    (security.remove_group_permissions, 1),
-                ):
-                    began = time.perf_counter()
-                    await change(GROUP, PROHIBITION)
-                    times.append((time.perf_counter() - began) * 1e3)
-                    await told(admin, 2 * at + allowed)
-                    await all_heard(made, 2 * at + allowed)
-                    heard = sum(
-                        ("n/b", 2 * at + allowed) in one.heard[-2:] for one in made
-                    )
-                    late += 0 if allowed else heard
-                    missed += number - heard if allowed else 0
-            for _ in range(rounds):
-                for change in (
-                    security.remove_group_permissions,
-                    security.add_group_permissions,
-                ):
-                    began = time.perf_counter()
-                    await change(GROUP, HEARING)
-                    suspending.append((time.perf_counter() - began) * 1e3)
+                suspending += [
+                    await changer.call(method, GROUP, HEARING)
+                    for method in (REMOVE, ADD)
+                ]
+                # Everybody hears again before the next is measured.
+                await told(admin, 2 * rounds + at)
+                await all_heard(made, 2 * rounds + at)
             await security.delete_group(GROUP)
             for at in range(USERS):
                 await security.delete_user(f"h{at}")
