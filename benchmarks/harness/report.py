@@ -38,12 +38,15 @@ there is none); the last column is the budget times that.
 """
 
 BEFORE_FIGURES = """\
-## Decisions, revocation, hostile load
+## Decisions, the directory, logins, revocation, hostile load
 
-`policy` is what one decision costs among 1,000 rules (`benchmarks/policy.py`); the ids
+`policy` is what one decision costs among 1,000 rules (`benchmarks/policy.py`). `scale`,
+`changes`, `logins` and `script` are parts of `benchmarks/directory.py`, `login` is
+`benchmarks/login.py --number 3000`, whose limits are scaled to the machine. The other ids
 are scenarios of `benchmarks/attacks.py --short`: P1 is the time from the call that
 deletes, disables or re-passwords a user to the bye of its session, in which a new
-password is hashed. The limits were set on the machine of the budgets.
+password is hashed. Where nothing else is said the limits are those of the machine on
+which they were set, and this one is slower.
 """
 
 AFTER_RATES = """\
